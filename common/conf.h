@@ -1,0 +1,157 @@
+/*
+ * The configuration as values: what the parser makes of the file, what the supervisor diffs on
+ * reload, and what a worker gets back out of the text that its supervisor sent.
+ *
+ * Everything in a struct conf is owned by it; strings are never NULL unless the comment says so
+ * (an option that was not set is "" or its default).
+ */
+#ifndef SR_COMMON_CONF_H
+#define SR_COMMON_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "common/log.h"
+#include "common/strbuf.h"
+
+enum conf_target_writers { TARGET_WRITERS_AUTO, TARGET_WRITERS_EXCLUSIVE, TARGET_WRITERS_SHARED };
+enum conf_on_source_reset { SOURCE_RESET_HALT, SOURCE_RESET_RESTART };
+enum conf_on_target_reset { TARGET_RESET_RESTART, TARGET_RESET_CONTINUE, TARGET_RESET_HALT };
+enum conf_on_reject { REJECT_HALT, REJECT_DEAD_LETTER, REJECT_SKIP };
+enum conf_resume { RESUME_NONE, RESUME_TARGET, RESUME_CHECKPOINT, RESUME_SEQUENCE };
+
+/* Where to start when neither target nor checkpoint nor ack floor knows. */
+enum conf_start { START_ALL, START_SEQUENCE, START_TIME, START_DELTA, START_AT_END };
+
+/* Names as they are written in the configuration; NULL for a value out of range. */
+const char *conf_target_writers_name(enum conf_target_writers v);
+const char *conf_on_source_reset_name(enum conf_on_source_reset v);
+const char *conf_on_target_reset_name(enum conf_on_target_reset v);
+const char *conf_on_reject_name(enum conf_on_reject v);
+
+struct conf_tls {
+	bool set; /* the section was there, or one was inherited: the most specific wins whole */
+	char *ca;
+	char *cert;
+	char *key;
+};
+
+struct conf_rate {
+	double msgs_per_second;  /* 0: no limit */
+	double bytes_per_second; /* 0: no limit */
+};
+
+struct conf_topic {
+	char *key; /* title of the section: the operator's name for it */
+
+	/* source */
+	char *source_url;
+	char *source_domain; /* "" for none */
+	char *stream;
+	char **filter_subjects; /* filter_count of them; 0 for everything */
+	size_t filter_count;
+	enum conf_start start;
+	uint64_t start_sequence; /* with START_SEQUENCE */
+	int64_t start_time_ms;   /* with START_TIME: since the epoch */
+	int64_t start_delta_ms;  /* with START_DELTA: before now */
+	int64_t max_age_ms;      /* older messages are passed over; 0 for no limit */
+	bool ephemeral;
+	enum conf_on_source_reset on_source_reset;
+	enum conf_resume resume_from;
+	uint64_t resume_sequence; /* with RESUME_SEQUENCE: the next source sequence to copy */
+	char *adopt;              /* "site:topic", "" for none */
+
+	/* target */
+	char *target_url;
+	char *target_domain;
+	char *target_stream;         /* defaults to stream */
+	char *target_subject_prefix; /* "" for none */
+	char *target_subject_remove; /* "" for none */
+	bool no_target_create;
+	enum conf_target_writers target_writers;
+	char *target_name; /* name of the target's site, for loop prevention; "" if not known */
+	enum conf_on_target_reset on_target_reset;
+	enum conf_on_reject on_reject;
+	char *dead_letter_subject;
+	bool pass_rollup;
+
+	/* delivery */
+	uint32_t max_inflight;       /* messages */
+	uint64_t max_inflight_bytes; /* bytes */
+	int64_t ack_timeout_ms;
+	struct conf_rate rate_limit;
+	char *name; /* consumer and worker name; defaults to <key>_<stream> with what a consumer name
+	               cannot hold made '_' */
+
+	/* security, resolved: source_tls else tls of the topic else tls of the file */
+	struct conf_tls source_tls;
+	struct conf_tls target_tls;
+};
+
+struct conf {
+	char *path; /* file it was read from, "" for text */
+	char *name; /* this site */
+	char *state_dir;
+	char *logfile; /* "" stderr, "syslog", or a path */
+	enum log_level loglevel;
+	enum log_format logformat;
+	char *control_socket; /* path; defaulted from state_dir */
+	int64_t stop_timeout_ms;
+	struct conf_tls tls;
+	struct conf_topic *topics; /* topic_count of them, in file order */
+	size_t topic_count;
+};
+
+/* Problems found in a file, in the order of its lines. */
+struct conf_errors {
+	char **text; /* each "file:line: topic "x": setting: what is wrong, cure" */
+	size_t count;
+};
+void conf_errors_fini(struct conf_errors *errors);
+
+/*
+ * Reads, includes and validates a file. Returns a configuration that the caller frees, or NULL with at
+ * least one text in *errors (which the caller must conf_errors_fini() in any case). Never exits,
+ * whatever the file holds.
+ */
+struct conf *conf_load(const char *path, struct conf_errors *errors);
+
+/* The same from text, without include and environment: what a worker gets from its supervisor. */
+struct conf *conf_load_text(const char *text, size_t len, struct conf_errors *errors);
+
+/* Frees *c and nulls it. */
+void conf_free(struct conf **c);
+
+enum conf_print_mode {
+	CONF_PRINT_MASKED, /* for people: secrets as "********"; parses to the same but for them */
+	CONF_PRINT_SECRET, /* for a worker's pipe only */
+};
+
+/* Appends the effective configuration in the file's syntax. topic NULL: the whole of it; else the top
+ * level and that topic alone. */
+void conf_print(const struct conf *c, const struct conf_topic *topic, enum conf_print_mode mode,
+    struct strbuf *out);
+
+/* NULL if there is none of that name. */
+const struct conf_topic *conf_find_topic(const struct conf *c, const char *key);
+
+/*
+ * What reload does with a topic: equal, changed in options a running worker need not be restarted for
+ * (none yet), or changed so that its worker is replaced. Inherited top-level values count.
+ */
+bool conf_topic_equal(const struct conf *a, const struct conf_topic *ta, const struct conf *b,
+    const struct conf_topic *tb);
+
+/*
+ * 64-bit hash of all settings that decide which source message goes where (filters, mapping, names,
+ * max_age, reject policy, …): as long as it is the same, the map from source messages to target slots
+ * is the same.
+ */
+uint64_t conf_map_hash(const struct conf *c, const struct conf_topic *topic);
+
+/* The reference part of stream-replicator.conf(5), made from the option table, as mdoc(7). */
+void conf_write_manual(struct strbuf *out);
+
+#endif

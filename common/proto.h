@@ -1,0 +1,237 @@
+/*
+ * The contract between supervisor and child: fd number, messages, payloads, who may send what, times,
+ * exit codes. Both sides include this file and nothing else of each other.
+ *
+ * The pipe is a non-blocking stream socketpair. A frame is a header of PROTO_HEADER_SIZE bytes, all
+ * fields little-endian,
+ *
+ *     u16 version | u16 type | u32 payload length | u64 generation
+ *
+ * and then the payload. The reader checks version, type, the sender's right to send that type, length,
+ * then generation: a counter that the supervisor stamps on each spawn and hands to the child on its
+ * command line, so that a late frame of a dead child is dropped. Payload encoders and decoders are
+ * pairs; a decoder consumes every byte or refuses the frame. A malformed frame from our own child is a
+ * bug: the child is killed and the fault logged.
+ *
+ * What may be missing: nothing that this version knows. Elections and sampling add their types here.
+ */
+#ifndef SR_COMMON_PROTO_H
+#define SR_COMMON_PROTO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/log.h"
+#include "common/strbuf.h"
+
+#define PROTO_VERSION     1
+#define PROTO_FD          3 /* the child's end of the pipe */
+#define PROTO_HEADER_SIZE 16
+#define PROTO_MAX_PAYLOAD (1024 * 1024)
+
+/* Times of the contract, milliseconds. */
+#define PROTO_READY_DEADLINE_MS 10000 /* from fork to READY */
+#define PROTO_STATS_MS          1000  /* a child sends STATS this often; it is its sign of life */
+#define PROTO_LIVENESS_MS       2000  /* interval in which at least one frame is due */
+#define PROTO_LIVENESS_MISSES   3     /* so many intervals without one: killed and replaced */
+#define PROTO_SETTLE_MS         5000  /* a child whose supervisor is gone, or that drains, settles so long */
+
+/* How a child ends; the supervisor turns it into policy and words. */
+enum proto_exit {
+	PROTO_EXIT_OK = 0,         /* drained on request */
+	PROTO_EXIT_FAILED = 1,     /* try again with back-off */
+	PROTO_EXIT_USAGE = 2,      /* started by hand */
+	PROTO_EXIT_ORPHAN = 3,     /* the pipe ended: supervisor gone */
+	PROTO_EXIT_BUG = 70,       /* an invariant did not hold */
+	PROTO_EXIT_PERMANENT = 78, /* stays down until reload: configuration or credentials file refused */
+};
+const char *proto_exit_text(int code); /* in words, for log and status */
+
+enum proto_type {
+	/* supervisor to child */
+	PROTO_CONFIG = 1, /* text: the configuration of the topic */
+	PROTO_POSITION,   /* struct proto_position; sent after CONFIG, always */
+	PROTO_PAUSE,      /* empty */
+	PROTO_RESUME,     /* empty */
+	PROTO_DRAIN,      /* empty: settle what is in flight and exit 0 */
+	/* child to supervisor */
+	PROTO_HELLO,      /* struct proto_hello: first frame */
+	PROTO_READY,      /* empty: configuration understood, at work */
+	PROTO_CHECKPOINT, /* struct proto_checkpoint */
+	PROTO_STATS,      /* struct proto_stats */
+	PROTO_STATE,      /* struct proto_state */
+	PROTO_LOG,        /* struct proto_log */
+	PROTO_INCIDENT,   /* struct proto_incident */
+	PROTO_TYPE_END
+};
+enum proto_side { PROTO_SUPERVISOR, PROTO_CHILD };
+
+const char *proto_type_name(enum proto_type type);
+
+struct proto_frame {
+	enum proto_type type;
+	uint64_t generation;
+	const uint8_t *payload; /* borrowed from the reader's buffer */
+	uint32_t len;
+};
+
+/* Appends a whole frame. len must not be above PROTO_MAX_PAYLOAD. */
+void proto_frame_encode(struct strbuf *out, enum proto_type type, uint64_t generation, const void *payload,
+    size_t len);
+
+enum proto_result {
+	PROTO_FRAME,  /* *frame is set, *used bytes were taken */
+	PROTO_MORE,   /* not a whole frame yet */
+	PROTO_BROKEN, /* *e says why; the peer cannot be trusted any more */
+};
+/* sender: the side that wrote these bytes, for the check of its rights. */
+enum proto_result proto_frame_decode(const uint8_t *data, size_t len, enum proto_side sender,
+    struct proto_frame *frame, size_t *used, struct error *e);
+
+/*
+ * Payloads. X_encode appends the payload's bytes; X_decode returns 0, or -1 with *e. Strings of a
+ * decoded struct are owned by it and freed by X_fini. proto_stats and proto_hello own nothing.
+ */
+struct proto_hello {
+	uint32_t pid;
+	char version[32];
+};
+
+/* One row of the checkpoint table, up and down. Times: nanoseconds since the epoch for the streams'
+ * creation (their identity), milliseconds for updated. */
+struct proto_checkpoint {
+	char *source_stream;
+	int64_t source_created_ns;
+	uint64_t source_seq;
+	char *target_stream;
+	int64_t target_created_ns;
+	uint64_t target_seq;
+	uint64_t in_flight; /* slots above target_seq that may be taken before the next checkpoint */
+	uint64_t map_hash;
+	int64_t updated_ms;
+};
+void proto_checkpoint_fini(struct proto_checkpoint *c);
+
+struct proto_position {
+	bool have_checkpoint;
+	struct proto_checkpoint checkpoint;
+	bool paused;          /* start paused */
+	bool apply_resume;    /* resume_from of the configuration has not been used yet: use it now */
+	uint32_t restarts;    /* of this worker since its configuration was loaded */
+};
+void proto_position_fini(struct proto_position *p);
+
+/* The field `state` of status --json. */
+enum worker_state {
+	WORKER_STARTING,
+	WORKER_CONNECTING,
+	WORKER_COPYING,
+	WORKER_STANDBY,
+	WORKER_PAUSED,
+	WORKER_HOLDING, /* goes on by itself when the cause is gone */
+	WORKER_HALTED,  /* needs a person */
+	WORKER_WAITING, /* no process: restart back-off (set by the supervisor) */
+	WORKER_STATE_END
+};
+const char *worker_state_name(enum worker_state state);
+
+struct proto_state {
+	enum worker_state state;
+	char *reason; /* "" where the state says it all */
+};
+void proto_state_fini(struct proto_state *s);
+
+/*
+ * Counters are cumulative since the child's start (the supervisor adds up over restarts); gauges are
+ * as of now. One table: name in code, name in metrics and status.
+ */
+#define PROTO_COUNTERS(X)                                                                                    \
+	X(RECEIVED_MSGS, "received_msgs")                                                                    \
+	X(RECEIVED_BYTES, "received_bytes")                                                                  \
+	X(COPIED_MSGS, "copied_msgs")                                                                        \
+	X(COPIED_BYTES, "copied_bytes")                                                                      \
+	X(SKIPPED_MSGS, "skipped_msgs")                                                                      \
+	X(FILTERED_MSGS, "filtered_msgs")                                                                    \
+	X(FAILED_MSGS, "failed_msgs")                                                                        \
+	X(ACKS_FAILED, "acks_failed")                                                                        \
+	X(REWINDS, "rewinds")                                                                                \
+	X(REDELIVERED_MSGS, "redelivered_msgs")                                                              \
+	X(GAP_FILTERED_MSGS, "gap_filtered_msgs")                                                            \
+	X(GAP_DELETED_MSGS, "gap_deleted_msgs")                                                              \
+	X(GAP_EXPIRED_MSGS, "gap_expired_msgs")                                                              \
+	X(TOO_OLD_MSGS, "too_old_msgs")                                                                      \
+	X(LOOP_MSGS, "loop_msgs")                                                                            \
+	X(REJECTED_MSGS, "rejected_msgs")                                                                    \
+	X(DEAD_LETTER_MSGS, "dead_letter_msgs")                                                              \
+	X(DUPLICATE_MSGS, "duplicate_msgs")                                                                  \
+	X(RECONNECTIONS, "connection_reconnections")                                                         \
+	X(CONNECTION_CLOSED, "connection_closed")                                                            \
+	X(CONNECTION_ERRORS, "connection_errors")                                                            \
+	X(WATCHDOG_REPULL, "watchdog_repull")                                                                \
+	X(WATCHDOG_RESUBSCRIBE, "watchdog_resubscribe")                                                      \
+	X(WATCHDOG_RECREATE, "watchdog_recreate")                                                            \
+	X(WATCHDOG_RECONNECT, "watchdog_reconnect")                                                          \
+	X(WATCHDOG_UNHEALTHY, "watchdog_unhealthy")
+
+#define PROTO_GAUGES(X)                                                                                      \
+	X(SOURCE_LAST_SEQ, "source_last_sequence")                                                           \
+	X(COMMITTED_SEQ, "committed_sequence")                                                               \
+	X(TARGET_SEQ, "target_sequence")                                                                     \
+	X(CURRENT_SEQ, "current_sequence")                                                                   \
+	X(LAG_MSGS, "lag_msgs")                                                                              \
+	X(LAG_MS, "lag_ms") /* age of the oldest message not yet settled */                                  \
+	X(INFLIGHT_MSGS, "inflight_msgs")                                                                    \
+	X(INFLIGHT_BYTES, "inflight_bytes")                                                                  \
+	X(WINDOW_MSGS, "window_msgs")
+
+enum proto_counter {
+#define PROTO_ENUM(id, name) COUNTER_##id,
+	PROTO_COUNTERS(PROTO_ENUM)
+#undef PROTO_ENUM
+	    COUNTER_END
+};
+enum proto_gauge {
+#define PROTO_ENUM(id, name) GAUGE_##id,
+	PROTO_GAUGES(PROTO_ENUM)
+#undef PROTO_ENUM
+	    GAUGE_END
+};
+/* A gauge that is not known yet. */
+#define PROTO_UNKNOWN UINT64_MAX
+
+struct proto_stats {
+	uint64_t counter[COUNTER_END];
+	uint64_t gauge[GAUGE_END];
+};
+const char *proto_counter_name(enum proto_counter c);
+const char *proto_gauge_name(enum proto_gauge g);
+
+struct proto_log {
+	enum log_level level;
+	char *text;
+};
+void proto_log_fini(struct proto_log *l);
+
+struct proto_incident {
+	char *kind; /* one word: gap, reject, source_reset, target_reset, target_went_back, … */
+	char *detail;
+};
+void proto_incident_fini(struct proto_incident *i);
+
+void proto_hello_encode(struct strbuf *out, const struct proto_hello *v);
+int proto_hello_decode(const uint8_t *data, size_t len, struct proto_hello *v, struct error *e);
+void proto_position_encode(struct strbuf *out, const struct proto_position *v);
+int proto_position_decode(const uint8_t *data, size_t len, struct proto_position *v, struct error *e);
+void proto_checkpoint_encode(struct strbuf *out, const struct proto_checkpoint *v);
+int proto_checkpoint_decode(const uint8_t *data, size_t len, struct proto_checkpoint *v, struct error *e);
+void proto_stats_encode(struct strbuf *out, const struct proto_stats *v);
+int proto_stats_decode(const uint8_t *data, size_t len, struct proto_stats *v, struct error *e);
+void proto_state_encode(struct strbuf *out, const struct proto_state *v);
+int proto_state_decode(const uint8_t *data, size_t len, struct proto_state *v, struct error *e);
+void proto_log_encode(struct strbuf *out, const struct proto_log *v);
+int proto_log_decode(const uint8_t *data, size_t len, struct proto_log *v, struct error *e);
+void proto_incident_encode(struct strbuf *out, const struct proto_incident *v);
+int proto_incident_decode(const uint8_t *data, size_t len, struct proto_incident *v, struct error *e);
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * NATS subjects: validity, wildcards, and the mapping from source to target. Pure.
+ */
+#ifndef SR_COMMON_SUBJECT_H
+#define SR_COMMON_SUBJECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define SUBJECT_MAX 4096
+
+/* A subject to publish to: tokens between dots, none empty, no blank or control character, no wildcard. */
+bool subject_valid(const char *subject);
+/* The same with wildcards allowed where the server allows them. */
+bool subject_filter_valid(const char *filter);
+/* A literal subject against a filter with wildcards. */
+bool subject_matches(const char *filter, const char *subject);
+/* Whether any subject could match both filters. */
+bool subject_filters_overlap(const char *a, const char *b);
+/* Whether every subject that matches inner also matches outer. */
+bool subject_filter_contains(const char *outer, const char *inner);
+/* A name of a stream or consumer. */
+bool subject_name_valid(const char *name);
+
+/*
+ * prefix + "." + subject, then every occurrence of remove deleted, then ".." made ".". Empty prefix or
+ * remove do nothing. Returns the length written to out (out_size bytes, terminated), or -1 if the
+ * result does not fit or is no valid subject (wildcards in subject stay allowed: filters map too).
+ */
+int subject_map(const char *prefix, const char *remove, const char *subject, char *out, size_t out_size);
+
+#endif

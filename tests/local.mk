@@ -1,0 +1,17 @@
+# Unit tests: one program a module, each with tests/unit/main.c; `make check` runs them.
+# System tests, fuzz targets and benchmarks have makefile fragments of their own.
+
+UNIT_LDADD = libsrcommon.a $(CONFUSE_LIBS) $(EVENT_LIBS) $(NATS_LIBS) $(JANSSON_LIBS) $(CRYPTO_LIBS) \
+	$(CHECK_LIBS) $(LIBS)
+unit_sources = tests/unit/main.c tests/unit/unit.h
+
+if HAVE_CHECK
+unit_tests = \
+	test_clock
+check_PROGRAMS += $(unit_tests)
+TESTS += $(unit_tests)
+
+test_clock_SOURCES = tests/unit/test_clock.c $(unit_sources)
+test_clock_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_clock_LDADD = $(UNIT_LDADD)
+endif
