@@ -23,9 +23,10 @@ struct channel_callbacks {
 	void (*closed)(void *arg, const struct error *e);
 };
 
-/* Takes ownership of fd. peer: the side that writes at the other end. NULL with *e on failure. */
+/* Takes ownership of fd, also if it fails. peer: the side that writes at the other end. NULL with *e on
+ * failure. */
 struct channel *channel_new(struct event_base *base, int fd, enum proto_side peer, uint64_t generation,
-    const struct channel_callbacks *callbacks, void *arg, struct error *e);
+			    const struct channel_callbacks *callbacks, void *arg, struct error *e);
 void channel_free(struct channel **c);
 
 /* Queues a frame; 0, or -1 if the channel is closed. */

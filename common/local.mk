@@ -1,6 +1,7 @@
 # What every process uses. common/nats/ alone includes nats.h; conf_parse.c alone includes confuse.h.
 noinst_LIBRARIES += libsrcommon.a
 libsrcommon_a_SOURCES = \
+	common/channel.c \
 	common/channel.h \
 	common/clock.c \
 	common/clock.h \
@@ -9,12 +10,19 @@ libsrcommon_a_SOURCES = \
 	common/error.h \
 	common/header.h \
 	common/jsack.h \
+	common/log.c \
 	common/log.h \
 	common/origin.h \
+	common/proto.c \
 	common/proto.h \
+	common/proto_bytes.c \
+	common/proto_bytes.h \
+	common/proto_payload.c \
 	common/strbuf.c \
 	common/strbuf.h \
 	common/subject.h \
+	common/text.c \
+	common/text.h \
 	common/xalloc.c \
 	common/xalloc.h \
 	common/nats/conn.h \

@@ -29,6 +29,8 @@
 #define PROTO_FD          3 /* the child's end of the pipe */
 #define PROTO_HEADER_SIZE 16
 #define PROTO_MAX_PAYLOAD (1024 * 1024)
+#define PROTO_MAX_TEXT    (16 * 1024) /* of a log line, reason or detail: encoders cut, decoders refuse */
+#define PROTO_MAX_NAME    1024        /* of a stream or an incident's kind, the same way */
 
 /* Times of the contract, milliseconds. */
 #define PROTO_READY_DEADLINE_MS 10000 /* from fork to READY */
@@ -45,6 +47,7 @@ enum proto_exit {
 	PROTO_EXIT_ORPHAN = 3,     /* the pipe ended: supervisor gone */
 	PROTO_EXIT_BUG = 70,       /* an invariant did not hold */
 	PROTO_EXIT_PERMANENT = 78, /* stays down until reload: configuration or credentials file refused */
+	PROTO_EXIT_EXEC = 127,     /* between fork and exec: the program could not be started */
 };
 const char *proto_exit_text(int code); /* in words, for log and status */
 
@@ -78,7 +81,7 @@ struct proto_frame {
 
 /* Appends a whole frame. len must not be above PROTO_MAX_PAYLOAD. */
 void proto_frame_encode(struct strbuf *out, enum proto_type type, uint64_t generation, const void *payload,
-    size_t len);
+			size_t len);
 
 enum proto_result {
 	PROTO_FRAME,  /* *frame is set, *used bytes were taken */
@@ -87,7 +90,7 @@ enum proto_result {
 };
 /* sender: the side that wrote these bytes, for the check of its rights. */
 enum proto_result proto_frame_decode(const uint8_t *data, size_t len, enum proto_side sender,
-    struct proto_frame *frame, size_t *used, struct error *e);
+				     struct proto_frame *frame, size_t *used, struct error *e);
 
 /*
  * Payloads. X_encode appends the payload's bytes; X_decode returns 0, or -1 with *e. Strings of a
@@ -116,9 +119,9 @@ void proto_checkpoint_fini(struct proto_checkpoint *c);
 struct proto_position {
 	bool have_checkpoint;
 	struct proto_checkpoint checkpoint;
-	bool paused;          /* start paused */
-	bool apply_resume;    /* resume_from of the configuration has not been used yet: use it now */
-	uint32_t restarts;    /* of this worker since its configuration was loaded */
+	bool paused;       /* start paused */
+	bool apply_resume; /* resume_from of the configuration has not been used yet: use it now */
+	uint32_t restarts; /* of this worker since its configuration was loaded */
 };
 void proto_position_fini(struct proto_position *p);
 

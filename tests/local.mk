@@ -7,11 +7,25 @@ unit_sources = tests/unit/main.c tests/unit/unit.h
 
 if HAVE_CHECK
 unit_tests = \
-	test_clock
+	test_channel \
+	test_clock \
+	test_log \
+	test_proto
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 
 test_clock_SOURCES = tests/unit/test_clock.c $(unit_sources)
 test_clock_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_clock_LDADD = $(UNIT_LDADD)
+test_channel_SOURCES = tests/unit/test_channel.c $(unit_sources)
+test_channel_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_channel_LDADD = $(UNIT_LDADD)
+
+test_log_SOURCES = tests/unit/test_log.c $(unit_sources)
+test_log_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_log_LDADD = $(UNIT_LDADD)
+
+test_proto_SOURCES = tests/unit/test_proto.c $(unit_sources)
+test_proto_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_proto_LDADD = $(UNIT_LDADD)
 endif
