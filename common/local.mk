@@ -20,12 +20,16 @@ libsrcommon_a_SOURCES = \
 	common/proto_payload.c \
 	common/strbuf.c \
 	common/strbuf.h \
+	common/subject.c \
 	common/subject.h \
 	common/text.c \
 	common/text.h \
+	common/units.c \
+	common/units.h \
 	common/xalloc.c \
 	common/xalloc.h \
 	common/nats/conn.h \
+	common/nats/endpoint.c \
 	common/nats/endpoint.h \
 	common/nats/jsapi.h \
 	common/nats/puller.h

@@ -9,8 +9,11 @@ if HAVE_CHECK
 unit_tests = \
 	test_channel \
 	test_clock \
+	test_endpoint \
 	test_log \
-	test_proto
+	test_proto \
+	test_subject \
+	test_units
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 
@@ -28,4 +31,16 @@ test_log_LDADD = $(UNIT_LDADD)
 test_proto_SOURCES = tests/unit/test_proto.c $(unit_sources)
 test_proto_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_proto_LDADD = $(UNIT_LDADD)
+
+test_endpoint_SOURCES = tests/unit/test_endpoint.c $(unit_sources)
+test_endpoint_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_endpoint_LDADD = $(UNIT_LDADD)
+
+test_subject_SOURCES = tests/unit/test_subject.c $(unit_sources)
+test_subject_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_subject_LDADD = $(UNIT_LDADD)
+
+test_units_SOURCES = tests/unit/test_units.c $(unit_sources)
+test_units_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_units_LDADD = $(UNIT_LDADD)
 endif
