@@ -1,0 +1,35 @@
+# System tests: the real programs and real nats-server processes. They are many and take minutes, so they
+# are not part of `make check` but run by `make check-system`; PYTEST_ARGS picks some:
+#
+#     make check-system PYTEST_ARGS='test_copy.py -k odd'
+#     NATS_SERVER=/path/to/nats-server make check-system
+#     make soak MINUTES=5 SEED=17
+#
+# pytest-xdist, where it is installed, runs two files at a time.
+
+EXTRA_DIST += \
+	tests/system/conftest.py \
+	tests/system/lib/__init__.py \
+	tests/system/lib/audit.py \
+	tests/system/lib/certs.py \
+	tests/system/lib/nats.py \
+	tests/system/lib/proc.py \
+	tests/system/lib/proxy.py \
+	tests/system/lib/replicator.py \
+	tests/system/lib/server.py \
+	tests/system/lib/writer.py \
+	tests/system/test_harness.py
+
+# The first python3 that has pytest: a machine may have several.
+system_python = `for p in $${PYTHON:-python3} /usr/bin/python3; do \
+	$$p -c 'import pytest' 2>/dev/null && { echo $$p; exit; }; done; echo python3`
+system_env = SR_BUILDDIR='$(abs_top_builddir)' NATS_SERVER="$${NATS_SERVER:-$(NATS_SERVER)}" \
+	PYTHONDONTWRITEBYTECODE=1
+
+check-system: all $(check_PROGRAMS)
+	@python=$(system_python); parallel=; \
+	$$python -c 'import xdist' 2>/dev/null && parallel='-n 2 --dist loadfile'; \
+	cd '$(srcdir)/tests/system' && $(system_env) $$python -m pytest -q -p no:cacheprovider \
+	  $$parallel $(PYTEST_ARGS)
+
+.PHONY: check-system
