@@ -8,10 +8,13 @@ libsrcommon_a_SOURCES = \
 	common/conf.h \
 	common/error.c \
 	common/error.h \
+	common/header.c \
 	common/header.h \
+	common/jsack.c \
 	common/jsack.h \
 	common/log.c \
 	common/log.h \
+	common/origin.c \
 	common/origin.h \
 	common/proto.c \
 	common/proto.h \

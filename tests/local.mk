@@ -10,7 +10,10 @@ unit_tests = \
 	test_channel \
 	test_clock \
 	test_endpoint \
+	test_header \
+	test_jsack \
 	test_log \
+	test_origin \
 	test_proto \
 	test_subject \
 	test_units
@@ -43,4 +46,16 @@ test_subject_LDADD = $(UNIT_LDADD)
 test_units_SOURCES = tests/unit/test_units.c $(unit_sources)
 test_units_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_units_LDADD = $(UNIT_LDADD)
+
+test_header_SOURCES = tests/unit/test_header.c $(unit_sources)
+test_header_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_header_LDADD = $(UNIT_LDADD)
+
+test_jsack_SOURCES = tests/unit/test_jsack.c $(unit_sources)
+test_jsack_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_jsack_LDADD = $(UNIT_LDADD)
+
+test_origin_SOURCES = tests/unit/test_origin.c $(unit_sources)
+test_origin_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_origin_LDADD = $(UNIT_LDADD)
 endif
