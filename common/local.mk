@@ -31,8 +31,28 @@ libsrcommon_a_SOURCES = \
 	common/units.h \
 	common/xalloc.c \
 	common/xalloc.h \
+	common/nats/bridge.c \
+	common/nats/conn.c \
 	common/nats/conn.h \
+	common/nats/conn_impl.h \
 	common/nats/endpoint.c \
 	common/nats/endpoint.h \
+	common/nats/greeting.c \
+	common/nats/greeting.h \
 	common/nats/jsapi.h \
-	common/nats/puller.h
+	common/nats/link.c \
+	common/nats/link.h \
+	common/nats/options.c \
+	common/nats/options.h \
+	common/nats/publish.c \
+	common/nats/puller.h \
+	common/nats/rawmsg.c \
+	common/nats/rawmsg.h \
+	common/nats/reason.c \
+	common/nats/reason.h \
+	common/nats/request.c \
+	common/nats/servers.c \
+	common/nats/servers.h \
+	common/nats/settings.c \
+	common/nats/settings.h \
+	common/nats/subscribe.c

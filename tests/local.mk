@@ -13,6 +13,7 @@ unit_tests = \
 	test_header \
 	test_jsack \
 	test_log \
+	test_nats_conn \
 	test_origin \
 	test_proto \
 	test_subject \
@@ -58,4 +59,10 @@ test_jsack_LDADD = $(UNIT_LDADD)
 test_origin_SOURCES = tests/unit/test_origin.c $(unit_sources)
 test_origin_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_origin_LDADD = $(UNIT_LDADD)
+
+# Those that need a nats-server.
+server_sources = tests/unit/server.c tests/unit/server.h
+test_nats_conn_SOURCES = tests/unit/test_nats_conn.c $(unit_sources) $(server_sources)
+test_nats_conn_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_nats_conn_LDADD = $(UNIT_LDADD)
 endif

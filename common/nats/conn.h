@@ -38,12 +38,12 @@ struct nats_held;
 /* A received message: borrowed pointers, valid until the callback returns. */
 struct nats_message {
 	const char *subject;
-	const char *reply;    /* NULL for none */
-	const char *headers;  /* raw block as on the wire, NULL for none */
+	const char *reply;   /* NULL for none */
+	const char *headers; /* raw block as on the wire, NULL for none */
 	size_t headers_len;
-	const char *data;     /* never NULL */
+	const char *data; /* never NULL */
 	size_t data_len;
-	void *handle;         /* for nats_message_hold */
+	void *handle; /* for nats_message_hold */
 };
 
 struct nats_conn_callbacks {
@@ -75,12 +75,15 @@ struct nats_server_info {
  * endpoint. Nothing happens before nats_conn_start.
  */
 struct nats_conn *nats_conn_new(struct event_base *base, const struct endpoint *ep, const char *label,
-    const char *client_name, const struct nats_conn_callbacks *callbacks, void *arg);
+				const char *client_name, const struct nats_conn_callbacks *callbacks,
+				void *arg);
 void nats_conn_start(struct nats_conn *c);
-/* Closes and stops trying; no callback follows. */
+/* Closes and stops trying; no callback of the connection follows. Requests that are out end now, with
+ * NATS_REQUEST_LOST. */
 void nats_conn_stop(struct nats_conn *c);
 /* Closes if open and connects anew at once: `down` is called with reason. */
 void nats_conn_reconnect(struct nats_conn *c, const char *reason);
+/* Stops and frees it; requests that are out end without a callback. May be called from a callback. */
 void nats_conn_free(struct nats_conn **c);
 
 bool nats_conn_is_up(const struct nats_conn *c);
@@ -101,10 +104,12 @@ size_t nats_conn_room(struct nats_conn *c);
  * Publishes. reply may be NULL. header_lines are whole lines "name: value\r\n" without status line and
  * without the final empty line, NULL or empty for a message without headers. Written by the end of the
  * loop turn, in one piece with all else that was published in it.
- * Returns 0, or -1 with *e (down, or larger than max_payload: checked before it is sent).
+ * The last line must be "name: value" with a blank behind its colon (ours are).
+ * Returns 0, or -1 with *e: ERR_IO while down; ERR_CONFLICT if the server would refuse it for its size
+ * (max_payload, headers included, or a subject beyond the control line): checked before it is sent.
  */
 int nats_conn_publish(struct nats_conn *c, const char *subject, const char *reply, const char *header_lines,
-    size_t header_lines_len, const void *data, size_t data_len, struct error *e);
+		      size_t header_lines_len, const void *data, size_t data_len, struct error *e);
 
 /* What counts against max_payload for such a message: headers as they will stand on the wire, and data. */
 size_t nats_publish_size(size_t header_lines_len, size_t data_len);
@@ -115,10 +120,12 @@ typedef void nats_message_fn(void *arg, const struct nats_message *m);
 
 /*
  * Delivers from the loop, in order. Messages that arrived and were not delivered yet wait inside;
- * NULL with *e while down. The callback may unsubscribe, publish, and stop the connection.
+ * NULL with *e while down. The callback may unsubscribe, publish, and stop the connection. That nobody
+ * listens where a publish with a reply subject went (503) comes as a message of that status with the
+ * subscription's own subject: the library does not say to which reply subject it belonged.
  */
 struct nats_sub *nats_conn_subscribe(struct nats_conn *c, const char *subject, nats_message_fn *fn, void *arg,
-    struct error *e);
+				     struct error *e);
 /* Ends it and drops what waits; nulls *s. Fine after a loss of the connection. */
 void nats_unsubscribe(struct nats_sub **s);
 /*
@@ -142,10 +149,10 @@ void nats_conn_new_inbox(struct nats_conn *c, char *out, size_t out_size);
 /* ---- asking -------------------------------------------------------------------------------------- */
 
 enum nats_request_result {
-	NATS_REPLY,         /* m is the answer */
+	NATS_REPLY,               /* m is the answer */
 	NATS_NO_RESPONDERS_REPLY, /* nobody listens there: 503 */
 	NATS_REQUEST_TIMEOUT,
-	NATS_REQUEST_LOST,  /* connection lost or stopped before the answer */
+	NATS_REQUEST_LOST, /* connection lost or stopped before the answer */
 };
 typedef void nats_reply_fn(void *arg, enum nats_request_result result, const struct nats_message *m);
 
@@ -155,8 +162,8 @@ struct nats_request;
  * handle may be kept to cancel; it is invalid after fn ran. NULL with *e while down.
  */
 struct nats_request *nats_conn_request(struct nats_conn *c, const char *subject, const char *header_lines,
-    size_t header_lines_len, const void *data, size_t data_len, int64_t timeout_ms, nats_reply_fn *fn,
-    void *arg, struct error *e);
+				       size_t header_lines_len, const void *data, size_t data_len,
+				       int64_t timeout_ms, nats_reply_fn *fn, void *arg, struct error *e);
 void nats_request_cancel(struct nats_request **r);
 
 /* Called once, before the first connection, and once at the end of the process. */

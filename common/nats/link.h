@@ -1,0 +1,66 @@
+/*
+ * One connection of the client library, from the helper thread that makes it to its end. A struct
+ * nats_conn has at most one at a time and makes a new one after each loss.
+ */
+#ifndef SR_COMMON_NATS_LINK_H
+#define SR_COMMON_NATS_LINK_H
+
+#include <nats/nats.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "common/nats/greeting.h"
+#include "common/nats/settings.h"
+
+struct nats_link {
+	/* read by the thread, not changed while it runs */
+	uint64_t id; /* never used twice in a process */
+	struct nats_settings *settings;
+	char *server;
+	char *tls_name; /* name the server's certificate must have, NULL: that of the URL */
+	int wake_fd;    /* eventfd of the owner, written when there is news */
+
+	/* written by the thread, read by the loop once nats_link_done */
+	natsConnection *nc; /* NULL: it failed, error says why */
+	int fd;
+	bool tls;
+	struct nats_greeting greeting;
+	struct error error;
+
+	/* the loop's alone */
+	void (*write_wanted)(void *arg); /* the library has something to write */
+	void *arg;
+
+	/* guarded by the lock in link.c */
+	bool done, abandoned;
+	bool lame_duck, servers_changed;
+	char async_error[256];
+	struct nats_link *next;
+};
+
+/*
+ * Starts connecting to server in a helper thread with fresh options: certificates and credentials are
+ * read anew. When it ends, wake_fd (an eventfd, borrowed until nats_link_close) is written.
+ * Returns NULL with *e if there is no thread to be had.
+ */
+struct nats_link *nats_link_start(struct nats_settings *settings, const char *server, const char *tls_name,
+				  int wake_fd, struct error *e);
+bool nats_link_done(struct nats_link *link);
+
+/*
+ * Ends it, whatever it is doing, without waiting; nulls *link. An open socket is reset at once: what was
+ * not sent is gone. A thread that still runs throws its result away when it is done.
+ */
+void nats_link_close(struct nats_link **link);
+
+/* News that the library's own threads left: read and reset. text gets the last error, "" for none. */
+void nats_link_news(struct nats_link *link, bool *lame_duck, bool *servers_changed, char *text, size_t size);
+
+/* What the library knows of why the connection closed, in words. */
+void nats_link_reason(struct nats_link *link, char *out, size_t size);
+
+/* Waits until no helper thread runs, timeout_ms at most. True if none does. */
+bool nats_link_wait_threads(int64_t timeout_ms);
+
+#endif

@@ -1,0 +1,313 @@
+/*
+ * Subscriptions, in a worker: synchronous ones of the client library, emptied by the bridge after each
+ * read. One message is fetched ahead, so that a callback can be told whether another one waits.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/nats/conn_impl.h"
+#include "common/nats/rawmsg.h"
+#include "common/xalloc.h"
+
+#define LOOK_AT_CLOCK_EVERY 16
+#define WAITING_MAX_BYTES   (1024 * 1024)
+#define WAITING_MAX_MSGS    8192
+
+struct nats_held {
+	struct nats_message message;
+	natsMsg *msg;  /* NULL for a 503 */
+	char *subject; /* of a 503 */
+};
+
+/* What nats_message.handle points to while a message is delivered. */
+struct delivery {
+	natsMsg *msg; /* NULL once held, or for a 503 */
+};
+
+/* ---- fetching and delivering ----------------------------------------------------------------------- */
+
+/* Fetches one message ahead if there is one. */
+static void
+look_ahead(struct nats_sub *s)
+{
+	natsStatus status;
+	uint64_t queued = 0;
+
+	if (s->sub == NULL || s->ahead != NULL || s->ahead_no_responders)
+		return;
+	/* Asked first: an empty NextMsg sets an error, which costs more. */
+	if (natsSubscription_QueuedMsgs(s->sub, &queued) != NATS_OK || queued == 0)
+		return;
+	status = natsSubscription_NextMsg(&s->ahead, s->sub, 0);
+	if (status == NATS_NO_RESPONDERS)
+		s->ahead_no_responders = true;
+	else if (status != NATS_OK)
+		s->ahead = NULL;
+}
+
+static bool
+has_ahead(const struct nats_sub *s)
+{
+	return s->ahead != NULL || s->ahead_no_responders;
+}
+
+static void
+fill_message(struct nats_message *m, natsMsg *msg)
+{
+	m->subject = natsMsg_GetSubject(msg);
+	m->reply = natsMsg_GetReply(msg);
+	m->data = natsMsg_GetData(msg);
+	m->data_len = (size_t)natsMsg_GetDataLength(msg);
+	m->headers = nats_raw_headers(m->subject, m->reply, m->data, m->data_len, &m->headers_len);
+}
+
+/* The library frees a 503 and says only that there was one. */
+static void
+fill_no_responders(struct nats_message *m, const struct nats_sub *s)
+{
+	static const char block[] = "NATS/1.0 503\r\n\r\n";
+
+	memset(m, 0, sizeof *m);
+	m->subject = s->subject;
+	m->headers = block;
+	m->headers_len = sizeof block - 1;
+	m->data = "";
+}
+
+static void
+unlink_sub(struct nats_sub *s)
+{
+	if (s->prev != NULL)
+		s->prev->next = s->next;
+	else
+		s->conn->subs = s->next;
+	if (s->next != NULL)
+		s->next->prev = s->prev;
+	s->prev = s->next = NULL;
+}
+
+static void
+sub_free(struct nats_sub *s)
+{
+	free(s->subject);
+	free(s);
+}
+
+/* Delivers the message that was fetched ahead. False if the subscription is gone. */
+static bool
+deliver_one(struct nats_sub *s)
+{
+	struct delivery delivery = {s->ahead};
+	struct nats_message m;
+
+	if (s->ahead_no_responders)
+		fill_no_responders(&m, s);
+	else
+		fill_message(&m, s->ahead);
+	m.handle = &delivery;
+	s->ahead = NULL;
+	s->ahead_no_responders = false;
+	look_ahead(s);
+	s->delivering = true;
+	s->fn(s->arg, &m);
+	s->delivering = false;
+	natsMsg_Destroy(delivery.msg);
+	if (!s->ended)
+		return true;
+	sub_free(s);
+	return false;
+}
+
+/* The others get their turn first. */
+static void
+move_to_end(struct nats_conn *c, struct nats_sub *s)
+{
+	struct nats_sub **last;
+
+	unlink_sub(s);
+	for (last = &c->subs; *last != NULL; last = &(*last)->next)
+		s->prev = *last;
+	s->next = NULL;
+	*last = s;
+}
+
+/* Delivers what waits in one subscription. False at the deadline or if the list of subscriptions
+ * changed under us. */
+static bool
+deliver_sub(struct nats_conn *c, struct nats_sub *s, struct mono deadline)
+{
+	unsigned n = 0;
+
+	look_ahead(s);
+	while (has_ahead(s) && !s->paused) {
+		if (!deliver_one(s) || !c->up || c->subs_changed)
+			return false;
+		if (++n % LOOK_AT_CLOCK_EVERY == 0 && mono_reached(mono_now(), deadline)) {
+			move_to_end(c, s);
+			return false;
+		}
+	}
+	return true;
+}
+
+bool
+subscribe_deliver(struct nats_conn *c, struct mono deadline)
+{
+	struct nats_sub *s, *next;
+
+	c->subs_changed = false;
+	for (s = c->subs; s != NULL; s = next) {
+		next = s->next;
+		if (!deliver_sub(c, s, deadline))
+			return false;
+	}
+	return true;
+}
+
+bool
+subscribe_overfull(const struct nats_conn *c)
+{
+	const struct nats_sub *s;
+	int msgs, bytes;
+
+	for (s = c->subs; s != NULL; s = s->next) {
+		if (!s->paused || s->bounded || s->sub == NULL)
+			continue;
+		if (natsSubscription_GetPending(s->sub, &msgs, &bytes) != NATS_OK)
+			continue;
+		if (msgs > WAITING_MAX_MSGS || bytes > WAITING_MAX_BYTES)
+			return true;
+	}
+	return false;
+}
+
+/* ---- life ------------------------------------------------------------------------------------------ */
+
+struct nats_sub *
+nats_conn_subscribe(struct nats_conn *c, const char *subject, nats_message_fn *fn, void *arg, struct error *e)
+{
+	struct nats_sub *s;
+	natsSubscription *sub = NULL;
+
+	if (!c->up) {
+		error_set(e, ERR_IO, "subscribe to \"%s\": not connected", subject);
+		return NULL;
+	}
+	if (natsConnection_SubscribeSync(&sub, c->link->nc, subject) != NATS_OK) {
+		error_set(e, ERR_IO, "subscribe to \"%s\": %s", subject, nats_GetLastError(NULL));
+		return NULL;
+	}
+	natsSubscription_SetPendingLimits(sub, -1, -1);
+	s = xcalloc(1, sizeof *s);
+	s->conn = c;
+	s->sub = sub;
+	s->subject = xstrdup(subject);
+	s->fn = fn;
+	s->arg = arg;
+	s->next = c->subs;
+	if (s->next != NULL)
+		s->next->prev = s;
+	c->subs = s;
+	return s;
+}
+
+/* Drops what waits and the library's part of it. */
+static void
+sub_end(struct nats_sub *s)
+{
+	natsMsg_Destroy(s->ahead);
+	s->ahead = NULL;
+	s->ahead_no_responders = false;
+	natsSubscription_Destroy(s->sub);
+	s->sub = NULL;
+}
+
+void
+subscribe_lost(struct nats_conn *c)
+{
+	struct nats_sub *s;
+
+	for (s = c->subs; s != NULL; s = s->next)
+		sub_end(s);
+}
+
+void
+nats_unsubscribe(struct nats_sub **sp)
+{
+	struct nats_sub *s = *sp;
+
+	*sp = NULL;
+	if (s == NULL)
+		return;
+	sub_end(s);
+	if (s->conn != NULL) {
+		unlink_sub(s);
+		s->conn->subs_changed = true;
+		/* It may have been what kept the socket from being read. */
+		if (s->conn->reading_stopped)
+			bridge_schedule_delivery(s->conn);
+	}
+	s->ended = true;
+	if (!s->delivering)
+		sub_free(s);
+}
+
+void
+nats_sub_pause(struct nats_sub *s)
+{
+	s->paused = true;
+}
+
+void
+nats_sub_resume(struct nats_sub *s)
+{
+	if (!s->paused)
+		return;
+	s->paused = false;
+	if (s->conn != NULL)
+		bridge_schedule_delivery(s->conn);
+}
+
+bool
+nats_sub_has_more(const struct nats_sub *s)
+{
+	return has_ahead(s);
+}
+
+/* ---- keeping messages ------------------------------------------------------------------------------ */
+
+struct nats_held *
+nats_message_hold(const struct nats_message *m)
+{
+	struct delivery *delivery = m->handle;
+	struct nats_held *h = xmalloc(sizeof *h);
+
+	h->message = *m;
+	h->message.handle = NULL;
+	h->msg = delivery->msg;
+	h->subject = NULL;
+	if (h->msg == NULL)
+		h->message.subject = h->subject = xstrdup(m->subject);
+	delivery->msg = NULL;
+	return h;
+}
+
+const struct nats_message *
+nats_held_message(const struct nats_held *h)
+{
+	return &h->message;
+}
+
+void
+nats_held_free(struct nats_held **hp)
+{
+	struct nats_held *h = *hp;
+
+	*hp = NULL;
+	if (h == NULL)
+		return;
+	natsMsg_Destroy(h->msg);
+	free(h->subject);
+	free(h);
+}

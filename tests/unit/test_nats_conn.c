@@ -1,0 +1,350 @@
+/* Connections against a real server: publishing, subscribing, asking, losses, TLS, credentials. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/nats/conn.h"
+#include "common/strbuf.h"
+#include "common/xalloc.h"
+#include "tests/unit/server.h"
+#include "tests/unit/unit.h"
+
+/* An owner of a connection that writes down what it is told. */
+struct owner {
+	struct event_base *base;
+	struct nats_conn *conn;
+	int ups, downs, failures, writables;
+	char reason[1024], async_error[512];
+};
+
+static void
+on_up(void *arg)
+{
+	struct owner *o = arg;
+
+	o->ups++;
+}
+
+static void
+on_down(void *arg, bool was_up, const char *reason)
+{
+	struct owner *o = arg;
+
+	if (was_up)
+		o->downs++;
+	else
+		o->failures++;
+	snprintf(o->reason, sizeof o->reason, "%s", reason);
+}
+
+static void
+on_writable(void *arg)
+{
+	struct owner *o = arg;
+
+	o->writables++;
+}
+
+static void
+on_async_error(void *arg, const char *text)
+{
+	struct owner *o = arg;
+
+	snprintf(o->async_error, sizeof o->async_error, "%s", text);
+}
+
+static const struct nats_conn_callbacks callbacks = {on_up, on_down, on_writable, on_async_error};
+
+static void
+owner_new(struct owner *o, struct event_base *base, const char *url, const struct conf_tls *tls)
+{
+	struct endpoint ep;
+	struct error e = ERROR_INIT;
+
+	memset(o, 0, sizeof *o);
+	o->base = base;
+	ck_assert_msg(endpoint_parse(url, tls, &ep, &e) == 0, "%s", e.text);
+	o->conn = nats_conn_new(base, &ep, "source", "unit test", &callbacks, o);
+	endpoint_fini(&ep);
+	nats_conn_start(o->conn);
+}
+
+/* Longest stretch that a turn of the loop took, without its waiting. */
+static int64_t worst_turn_ns;
+
+static void
+turn(struct event_base *base)
+{
+	struct mono before = mono_now();
+	int64_t took;
+
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	took = mono_now().ns - before.ns;
+	if (took > worst_turn_ns)
+		worst_turn_ns = took;
+	usleep(200);
+}
+
+/* Runs the loop until condition or the deadline; the value is the condition's. */
+#define RUN_UNTIL(base, ms, condition)                                                                       \
+	({                                                                                                   \
+		struct mono end_ = mono_add_ms(mono_now(), ms);                                              \
+		while (!(condition) && !mono_reached(mono_now(), end_))                                      \
+			turn(base);                                                                          \
+		(condition);                                                                                 \
+	})
+
+static struct event_base *base;
+
+static void
+setup(void)
+{
+	struct error e = ERROR_INIT;
+
+	ck_assert_int_eq(nats_library_start(&e), 0);
+	base = event_base_new();
+	worst_turn_ns = 0;
+}
+
+static void
+teardown(void)
+{
+	event_base_free(base);
+	nats_library_stop();
+}
+
+/* Messages that came to a subscription, copied. */
+struct got {
+	int count;
+	struct strbuf subject, reply, headers, data;
+	bool had_headers, had_reply;
+};
+
+static void
+got_init(struct got *g)
+{
+	g->count = 0;
+	strbuf_init(&g->subject);
+	strbuf_init(&g->reply);
+	strbuf_init(&g->headers);
+	strbuf_init(&g->data);
+}
+
+static void
+got_fini(struct got *g)
+{
+	strbuf_fini(&g->subject);
+	strbuf_fini(&g->reply);
+	strbuf_fini(&g->headers);
+	strbuf_fini(&g->data);
+}
+
+static void
+got_message(void *arg, const struct nats_message *m)
+{
+	struct got *g = arg;
+
+	g->count++;
+	strbuf_reset(&g->subject);
+	strbuf_adds(&g->subject, m->subject);
+	strbuf_reset(&g->reply);
+	strbuf_adds(&g->reply, m->reply != NULL ? m->reply : "");
+	strbuf_reset(&g->headers);
+	strbuf_add(&g->headers, m->headers != NULL ? m->headers : "", m->headers_len);
+	strbuf_reset(&g->data);
+	strbuf_add(&g->data, m->data, m->data_len);
+	g->had_headers = m->headers != NULL;
+	g->had_reply = m->reply != NULL;
+}
+
+START_TEST(connects_and_knows_the_server)
+{
+	struct test_server server;
+	struct owner o;
+	const struct nats_server_info *info;
+
+	test_server_start(&server, NULL);
+	owner_new(&o, base, server.url, NULL);
+	ck_assert_int_eq(o.ups, 0);
+	ck_assert(RUN_UNTIL(base, 3000, o.ups == 1));
+	ck_assert(nats_conn_is_up(o.conn));
+	info = nats_conn_info(o.conn);
+	ck_assert_int_eq(info->major, 2);
+	ck_assert_int_ge(info->minor, 9);
+	ck_assert(info->jetstream && info->headers);
+	ck_assert_uint_eq(info->max_payload, 1048576);
+	ck_assert_str_eq(info->url, server.url);
+	ck_assert(nats_conn_server_at_least(o.conn, 2, 9));
+	ck_assert(nats_conn_server_at_least(o.conn, 1, 99));
+	ck_assert(!nats_conn_server_at_least(o.conn, 3, 0));
+	nats_conn_free(&o.conn);
+	ck_assert_ptr_null(o.conn);
+	test_server_stop(&server);
+}
+END_TEST
+
+START_TEST(publishes_and_receives)
+{
+	struct test_server server;
+	struct owner o;
+	struct got g;
+	struct nats_sub *sub;
+	struct error e = ERROR_INIT;
+
+	test_server_start(&server, NULL);
+	owner_new(&o, base, server.url, NULL);
+	got_init(&g);
+	ck_assert_ptr_null(nats_conn_subscribe(o.conn, "a.*", got_message, &g, &e));
+	ck_assert_int_eq(nats_conn_publish(o.conn, "a.b", NULL, NULL, 0, "x", 1, &e), -1);
+	ck_assert_int_eq(e.code, ERR_IO);
+	ck_assert(RUN_UNTIL(base, 3000, o.ups == 1));
+	sub = nats_conn_subscribe(o.conn, "a.*", got_message, &g, &e);
+	ck_assert_ptr_nonnull(sub);
+	ck_assert_int_eq(nats_conn_publish(o.conn, "a.b", NULL, NULL, 0, "hello", 5, &e), 0);
+	ck_assert(RUN_UNTIL(base, 3000, g.count == 1));
+	ck_assert_str_eq(g.subject.data, "a.b");
+	ck_assert_str_eq(g.data.data, "hello");
+	ck_assert(!g.had_headers && !g.had_reply);
+	ck_assert_int_eq(nats_conn_publish(o.conn, "a.c", "r.1", NULL, 0, "", 0, &e), 0);
+	ck_assert(RUN_UNTIL(base, 3000, g.count == 2));
+	ck_assert_str_eq(g.reply.data, "r.1");
+	ck_assert_uint_eq(g.data.len, 0);
+	nats_unsubscribe(&sub);
+	ck_assert_ptr_null(sub);
+	nats_conn_publish(o.conn, "a.c", NULL, NULL, 0, "", 0, &e);
+	ck_assert(!RUN_UNTIL(base, 100, g.count == 3));
+	nats_conn_free(&o.conn);
+	got_fini(&g);
+	test_server_stop(&server);
+}
+END_TEST
+
+struct answer {
+	int count;
+	enum nats_request_result result;
+	char data[256];
+};
+
+static void
+on_answer(void *arg, enum nats_request_result result, const struct nats_message *m)
+{
+	struct answer *a = arg;
+
+	a->count++;
+	a->result = result;
+	a->data[0] = '\0';
+	if (m != NULL)
+		snprintf(a->data, sizeof a->data, "%.*s", (int)m->data_len, m->data);
+}
+
+static void
+echo(void *arg, const struct nats_message *m)
+{
+	struct owner *o = arg;
+
+	nats_conn_publish(o->conn, m->reply, NULL, NULL, 0, m->data, m->data_len, NULL);
+}
+
+START_TEST(asks)
+{
+	struct test_server server;
+	struct owner o;
+	struct answer a = {0}, b = {0}, c = {0};
+	struct nats_sub *sub, *silent;
+	struct nats_request *r;
+	struct got g;
+	struct error e = ERROR_INIT;
+
+	test_server_start(&server, NULL);
+	owner_new(&o, base, server.url, NULL);
+	got_init(&g);
+	ck_assert_ptr_null(nats_conn_request(o.conn, "echo", NULL, 0, "1", 1, 500, on_answer, &a, &e));
+	ck_assert(RUN_UNTIL(base, 3000, o.ups == 1));
+	sub = nats_conn_subscribe(o.conn, "echo", echo, &o, &e);
+	silent = nats_conn_subscribe(o.conn, "silent", got_message, &g, &e);
+
+	ck_assert_ptr_nonnull(nats_conn_request(o.conn, "echo", NULL, 0, "1", 1, 500, on_answer, &a, &e));
+	ck_assert_ptr_nonnull(nats_conn_request(o.conn, "nobody", NULL, 0, "2", 1, 500, on_answer, &b, &e));
+	ck_assert_ptr_nonnull(nats_conn_request(o.conn, "silent", NULL, 0, "3", 1, 200, on_answer, &c, &e));
+	ck_assert_int_eq(a.count + b.count + c.count, 0);
+	ck_assert(RUN_UNTIL(base, 3000, a.count + b.count + c.count == 3));
+	ck_assert_int_eq(a.result, NATS_REPLY);
+	ck_assert_str_eq(a.data, "1");
+	ck_assert_int_eq(b.result, NATS_NO_RESPONDERS_REPLY);
+	ck_assert_int_eq(c.result, NATS_REQUEST_TIMEOUT);
+
+	/* The lane of the first is used again; what is cancelled is silent. */
+	r = nats_conn_request(o.conn, "echo", NULL, 0, "4", 1, 500, on_answer, &b, &e);
+	ck_assert_ptr_nonnull(nats_conn_request(o.conn, "echo", NULL, 0, "5", 1, 500, on_answer, &a, &e));
+	nats_request_cancel(&r);
+	ck_assert(RUN_UNTIL(base, 3000, a.count == 2));
+	ck_assert_str_eq(a.data, "5");
+	ck_assert_int_eq(b.count, 1);
+
+	/* Stopping ends what is out. */
+	nats_conn_request(o.conn, "silent", NULL, 0, "6", 1, 10000, on_answer, &c, &e);
+	nats_conn_stop(o.conn);
+	ck_assert_int_eq(c.count, 2);
+	ck_assert_int_eq(c.result, NATS_REQUEST_LOST);
+	ck_assert_int_eq(o.downs, 0);
+	nats_unsubscribe(&sub);
+	nats_unsubscribe(&silent);
+	nats_conn_free(&o.conn);
+	got_fini(&g);
+	test_server_stop(&server);
+}
+END_TEST
+
+START_TEST(comes_back_after_kill)
+{
+	struct test_server server;
+	struct owner o;
+	struct got g;
+	struct nats_sub *sub, *again;
+	struct error e = ERROR_INIT;
+
+	test_server_start(&server, NULL);
+	owner_new(&o, base, server.url, NULL);
+	got_init(&g);
+	ck_assert(RUN_UNTIL(base, 3000, o.ups == 1));
+	sub = nats_conn_subscribe(o.conn, "a", got_message, &g, &e);
+	test_server_stop(&server);
+	ck_assert(RUN_UNTIL(base, 3000, o.downs == 1));
+	ck_assert_msg(strstr(o.reason, "closed the connection") != NULL, "%s", o.reason);
+	ck_assert(!nats_conn_is_up(o.conn));
+	ck_assert_uint_eq(nats_conn_room(o.conn), 0);
+	ck_assert(RUN_UNTIL(base, 3000, o.failures >= 2));
+	ck_assert_msg(strstr(o.reason, "refused") != NULL, "%s", o.reason);
+	test_server_restart(&server, NULL);
+	ck_assert(RUN_UNTIL(base, 6000, o.ups == 2));
+	again = nats_conn_subscribe(o.conn, "a", got_message, &g, &e);
+	nats_conn_publish(o.conn, "a", NULL, NULL, 0, "x", 1, &e);
+	ck_assert(RUN_UNTIL(base, 3000, g.count == 1));
+	ck_assert(!RUN_UNTIL(base, 50, g.count == 2));
+	nats_unsubscribe(&sub);
+	nats_unsubscribe(&again);
+	nats_conn_free(&o.conn);
+	got_fini(&g);
+	test_server_stop(&server);
+}
+END_TEST
+
+Suite *
+unit_suite(void)
+{
+	Suite *s = suite_create("nats_conn");
+	TCase *tc = tcase_create("plain");
+
+	tcase_add_unchecked_fixture(tc, test_servers_begin, test_servers_end);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, connects_and_knows_the_server);
+	tcase_add_test(tc, publishes_and_receives);
+	tcase_add_test(tc, asks);
+	tcase_add_test(tc, comes_back_after_kill);
+	suite_add_tcase(s, tc);
+	return s;
+}
