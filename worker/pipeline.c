@@ -1,0 +1,563 @@
+/*
+ * The ring of entries in flight; runs in a replicating worker, and in its test with no worker around.
+ *
+ * Invariants:
+ *   - ids grow by one an entry; the ring holds ids [head, next); head is the oldest unsettled one.
+ *   - S (source_seq) and T (target_seq) are what is settled. In CHAIN mode entry id has the slot
+ *     T + (id − head) + 1.
+ *   - an entry's cover_seq is the highest source sequence that is settled once it is: skipped messages
+ *     behind an entry take no room of their own.
+ *   - SUBJECT: of the entries with one subject hash, at most one is sent and unsettled: the one named in
+ *     the table `subjects`; the others wait in a list that starts at it.
+ *
+ * What a fault means here: a reply that does not come, or comes with another sequence, says nothing
+ * about what is stored. The ring does not guess: it gives the verdict REWIND, and what is really there
+ * is read from the target.
+ */
+#include "worker/pipeline.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/xalloc.h"
+
+enum {
+	WINDOW_START = 2048,
+	WINDOW_MIN = 16,
+	NONE = -1,
+};
+
+enum entry_state { ENTRY_WAITING, ENTRY_SENT, ENTRY_SETTLED };
+
+struct entry {
+	uint64_t seq;
+	uint64_t cover_seq;
+	uint64_t subject_hash;
+	uint64_t floor;    /* SUBJECT: highest target sequence known when the entry was offered */
+	struct mono asked; /* when a reply was asked for; 0 for none */
+	int64_t stored_ms;
+	void *held;
+	uint32_t bytes;
+	enum entry_state state;
+	int64_t next_same; /* SUBJECT: id of the next entry of this subject, or NONE */
+};
+
+/* SUBJECT: hash of a subject and the last entry that has it. Open addressing, key 0 is free. */
+struct subject_slot {
+	uint64_t hash;
+	uint64_t last_id;
+};
+
+struct pipeline {
+	struct pipeline_config config;
+	pipeline_drop_fn *drop;
+	void *owner;
+	enum pipeline_mode mode;
+	uint32_t epoch;
+
+	struct entry *ring; /* cap is a power of two */
+	size_t cap;
+	uint64_t head, next;
+
+	uint64_t source_seq, target_seq; /* settled */
+	uint64_t offered_seq;
+	uint64_t stretch_end;
+	uint64_t bytes;
+
+	uint32_t window; /* messages that may be in flight now */
+	bool window_limited; /* it was full since it last grew */
+
+	uint32_t since_reply_msgs;
+	uint64_t since_reply_bytes;
+	bool reply_next; /* the first entry after a restart */
+	struct mono last_sent;
+
+	struct subject_slot *subjects;
+	size_t subject_cap;
+	uint64_t *ready; /* ids whose subject became free, a ring of cap */
+	size_t ready_head, ready_count;
+};
+
+static struct entry *
+at(const struct pipeline *p, uint64_t id)
+{
+	return &p->ring[id & (p->cap - 1)];
+}
+
+static uint64_t
+slot_of(const struct pipeline *p, uint64_t id)
+{
+	return p->target_seq + (id - p->head) + 1;
+}
+
+static size_t
+power_of_two(size_t n)
+{
+	size_t cap = 64;
+
+	while (cap < n)
+		cap *= 2;
+	return cap;
+}
+
+struct pipeline *
+pipeline_new(const struct pipeline_config *config, pipeline_drop_fn *drop, void *owner)
+{
+	struct pipeline *p = xcalloc(1, sizeof *p);
+
+	p->config = *config;
+	p->drop = drop;
+	p->owner = owner;
+	p->cap = 64;
+	p->ring = xcalloc(p->cap, sizeof *p->ring);
+	p->head = p->next = 1;
+	p->window = WINDOW_START < config->window_max ? WINDOW_START : config->window_max;
+	return p;
+}
+
+static void
+drop_held(struct pipeline *p, struct entry *e)
+{
+	if (e->held != NULL && p->drop != NULL)
+		p->drop(p->owner, e->held);
+	e->held = NULL;
+}
+
+void
+pipeline_free(struct pipeline **pp)
+{
+	struct pipeline *p = *pp;
+
+	if (p == NULL)
+		return;
+	for (uint64_t id = p->head; id < p->next; id++)
+		drop_held(p, at(p, id));
+	free(p->ring);
+	free(p->subjects);
+	free(p->ready);
+	free(p);
+	*pp = NULL;
+}
+
+void
+pipeline_stop(struct pipeline *p, struct seqset *settled_beyond, bool fault)
+{
+	for (uint64_t id = p->head; id < p->next; id++) {
+		struct entry *e = at(p, id);
+
+		if (settled_beyond != NULL && e->state == ENTRY_SETTLED)
+			seqset_add(settled_beyond, e->seq);
+		drop_held(p, e);
+	}
+	p->head = p->next;
+	p->bytes = 0;
+	p->epoch++;
+	p->offered_seq = p->source_seq;
+	if (fault && p->window / 2 >= WINDOW_MIN)
+		p->window /= 2;
+}
+
+/* The table of subjects has twice the window's slots, so that a search always meets a free one. */
+static void
+make_subject_tables(struct pipeline *p)
+{
+	size_t cap = power_of_two((size_t)p->config.window_max * 2);
+
+	free(p->subjects);
+	free(p->ready);
+	p->subject_cap = cap;
+	p->subjects = xcalloc(cap, sizeof *p->subjects);
+	p->ready = xcalloc(cap, sizeof *p->ready);
+	p->ready_head = p->ready_count = 0;
+}
+
+void
+pipeline_restart(struct pipeline *p, const struct pipeline_start *start)
+{
+	p->mode = start->mode;
+	p->source_seq = p->offered_seq = start->source_seq;
+	p->target_seq = start->target_seq;
+	p->stretch_end = start->stretch_end;
+	p->since_reply_msgs = 0;
+	p->since_reply_bytes = 0;
+	p->reply_next = true;
+	p->window_limited = false;
+	if (p->mode == PIPELINE_SUBJECT)
+		make_subject_tables(p);
+}
+
+void
+pipeline_limit_window(struct pipeline *p, uint32_t window_max)
+{
+	if (window_max == 0)
+		return;
+	p->config.window_max = window_max;
+	if (p->window > window_max)
+		p->window = window_max;
+}
+
+bool
+pipeline_has_room(const struct pipeline *p)
+{
+	return p->next - p->head < p->window && p->bytes < p->config.window_max_bytes;
+}
+
+uint64_t
+pipeline_source_seq(const struct pipeline *p)
+{
+	return p->source_seq;
+}
+
+uint64_t
+pipeline_target_seq(const struct pipeline *p)
+{
+	return p->target_seq;
+}
+
+uint64_t
+pipeline_offered_seq(const struct pipeline *p)
+{
+	return p->offered_seq;
+}
+
+uint64_t
+pipeline_floor(const struct pipeline *p)
+{
+	if (p->mode == PIPELINE_CHAIN || p->head == p->next)
+		return p->target_seq;
+	return at(p, p->head)->floor;
+}
+
+uint32_t
+pipeline_epoch(const struct pipeline *p)
+{
+	return p->epoch;
+}
+
+uint64_t
+pipeline_expected_last(const struct pipeline *p)
+{
+	return slot_of(p, p->next) - 1;
+}
+
+void
+pipeline_skip(struct pipeline *p, uint64_t seq)
+{
+	p->offered_seq = seq;
+	if (p->head == p->next)
+		p->source_seq = seq;
+	else
+		at(p, p->next - 1)->cover_seq = seq;
+}
+
+/* ---- subjects in flight -------------------------------------------------------------------------- */
+
+static struct subject_slot *
+subject_slot(struct pipeline *p, uint64_t hash)
+{
+	size_t i = (size_t)(hash >> 7) & (p->subject_cap - 1);
+
+	while (p->subjects[i].hash != 0 && p->subjects[i].hash != hash)
+		i = (i + 1) & (p->subject_cap - 1);
+	return &p->subjects[i];
+}
+
+static void
+subject_slot_clear(struct pipeline *p, struct subject_slot *slot)
+{
+	size_t mask = p->subject_cap - 1, hole = (size_t)(slot - p->subjects), next;
+
+	for (next = (hole + 1) & mask; p->subjects[next].hash != 0; next = (next + 1) & mask) {
+		size_t home = (size_t)(p->subjects[next].hash >> 7) & mask;
+
+		if (((next - home) & mask) >= ((next - hole) & mask)) {
+			p->subjects[hole] = p->subjects[next];
+			hole = next;
+		}
+	}
+	p->subjects[hole].hash = 0;
+}
+
+/* Puts entry id behind the others of its subject; true if it must wait for one of them. */
+static bool
+subject_enter(struct pipeline *p, uint64_t id)
+{
+	struct entry *e = at(p, id);
+	struct subject_slot *slot = subject_slot(p, e->subject_hash);
+	bool busy = slot->hash != 0;
+
+	if (busy)
+		at(p, slot->last_id)->next_same = (int64_t)id;
+	slot->hash = e->subject_hash;
+	slot->last_id = id;
+	return busy;
+}
+
+/* The subject of a settled entry is free: the next entry of it is ready, or the subject is forgotten. */
+static void
+subject_leave(struct pipeline *p, const struct entry *e)
+{
+	if (e->next_same != NONE) {
+		p->ready[(p->ready_head + p->ready_count++) & (p->subject_cap - 1)] = (uint64_t)e->next_same;
+		return;
+	}
+	subject_slot_clear(p, subject_slot(p, e->subject_hash));
+}
+
+bool
+pipeline_ready(struct pipeline *p, struct mono now, uint64_t *id, void **held)
+{
+	struct entry *e;
+
+	if (p->mode != PIPELINE_SUBJECT || p->ready_count == 0)
+		return false;
+	*id = p->ready[p->ready_head];
+	p->ready_head = (p->ready_head + 1) & (p->subject_cap - 1);
+	p->ready_count--;
+	e = at(p, *id);
+	e->state = ENTRY_SENT;
+	e->asked = now;
+	*held = e->held;
+	e->held = NULL;
+	return true;
+}
+
+void
+pipeline_hold(struct pipeline *p, uint64_t id, void *held)
+{
+	at(p, id)->held = held;
+}
+
+/* ---- sending ------------------------------------------------------------------------------------- */
+
+static void
+grow_ring(struct pipeline *p)
+{
+	size_t cap = p->cap * 2;
+	struct entry *ring = xcalloc(cap, sizeof *ring);
+
+	for (uint64_t id = p->head; id < p->next; id++)
+		ring[id & (cap - 1)] = *at(p, id);
+	free(p->ring);
+	p->ring = ring;
+	p->cap = cap;
+}
+
+static bool
+wants_reply(struct pipeline *p, bool more)
+{
+	bool full = !pipeline_has_room(p);
+
+	if (full)
+		p->window_limited = true;
+	return p->mode == PIPELINE_SUBJECT || p->reply_next || !more || full ||
+	    p->since_reply_msgs >= p->config.reply_every_msgs ||
+	    p->since_reply_bytes >= p->config.reply_every_bytes || slot_of(p, p->next - 1) <= p->stretch_end;
+}
+
+struct pipeline_ticket
+pipeline_send(struct pipeline *p, uint64_t seq, int64_t stored_ms, uint64_t bytes, uint64_t subject_hash,
+    bool more, struct mono now)
+{
+	struct pipeline_ticket ticket = {.id = p->next};
+	struct entry *e;
+
+	if (p->next - p->head == p->cap)
+		grow_ring(p);
+	p->offered_seq = seq;
+	e = at(p, p->next++);
+	*e = (struct entry){
+	    .seq = seq,
+	    .cover_seq = seq,
+	    .subject_hash = subject_hash | 1, /* 0 marks a free slot of the table */
+	    .floor = p->target_seq,
+	    .stored_ms = stored_ms,
+	    .bytes = (uint32_t)bytes,
+	    .state = ENTRY_SENT,
+	    .next_same = NONE,
+	};
+	p->bytes += bytes;
+	p->since_reply_msgs++;
+	p->since_reply_bytes += bytes;
+	p->last_sent = now;
+	if (p->mode == PIPELINE_SUBJECT && subject_enter(p, ticket.id)) {
+		e->state = ENTRY_WAITING;
+		ticket.wait = true;
+	}
+	ticket.reply = wants_reply(p, more);
+	if (ticket.reply && !ticket.wait) {
+		e->asked = now;
+		p->reply_next = false;
+		p->since_reply_msgs = 0;
+		p->since_reply_bytes = 0;
+	}
+	return ticket;
+}
+
+/* ---- settling ------------------------------------------------------------------------------------ */
+
+/* The window grows by what was settled while it was what limited: it doubles in a round trip. */
+static void
+grow_window(struct pipeline *p, uint32_t settled)
+{
+	uint32_t room = p->config.window_max - p->window;
+
+	if (!p->window_limited)
+		return;
+	p->window += settled < room ? settled : room;
+	if (pipeline_has_room(p) && p->next - p->head < p->window / 2)
+		p->window_limited = false;
+}
+
+static void
+leave_ring(struct pipeline *p)
+{
+	struct entry *e = at(p, p->head);
+
+	p->source_seq = e->cover_seq;
+	p->bytes -= e->bytes;
+	p->head++;
+}
+
+static enum pipeline_verdict
+settle_chain(struct pipeline *p, uint64_t id, uint64_t seq, const char **why)
+{
+	uint32_t count = (uint32_t)(id - p->head + 1);
+
+	if (seq != slot_of(p, id)) {
+		*why = "the target acknowledged another sequence than the chain's";
+		return PIPELINE_REWIND;
+	}
+	while (p->head <= id)
+		leave_ring(p);
+	p->target_seq = seq;
+	grow_window(p, count);
+	return PIPELINE_GO_ON;
+}
+
+static enum pipeline_verdict
+settle_subject(struct pipeline *p, uint64_t id, uint64_t seq)
+{
+	struct entry *e = at(p, id);
+
+	if (e->state != ENTRY_SENT)
+		return PIPELINE_GO_ON;
+	e->state = ENTRY_SETTLED;
+	if (seq > p->target_seq)
+		p->target_seq = seq;
+	subject_leave(p, e);
+	while (p->head < p->next && at(p, p->head)->state == ENTRY_SETTLED)
+		leave_ring(p);
+	grow_window(p, 1);
+	return PIPELINE_GO_ON;
+}
+
+enum pipeline_verdict
+pipeline_reply(struct pipeline *p, uint32_t epoch, uint64_t id, const struct pipeline_answer *answer,
+    uint64_t *seq, const char **why)
+{
+	*seq = 0;
+	if (epoch != p->epoch || id < p->head || id >= p->next)
+		return PIPELINE_GO_ON;
+	*seq = at(p, id)->seq;
+	if (!answer->accepted) {
+		*why = "a publish was refused";
+		return id == p->head || p->mode == PIPELINE_SUBJECT ? PIPELINE_REFUSED : PIPELINE_REWIND;
+	}
+	if (p->mode == PIPELINE_CHAIN)
+		return settle_chain(p, id, answer->seq, why);
+	if (answer->seq == 0) {
+		*why = "the target does not know yet whether it has the message";
+		return PIPELINE_REWIND;
+	}
+	return settle_subject(p, id, answer->seq);
+}
+
+/*
+ * CHAIN: replies come in order, so the first one asked for tells of all. If none is on its way (the
+ * source said that more was at hand and then fell silent), the entries behind the last reply are in
+ * doubt as well.
+ */
+static bool
+chain_is_late(const struct pipeline *p, struct mono now)
+{
+	for (uint64_t id = p->head; id < p->next; id++) {
+		const struct entry *e = at(p, id);
+
+		if (e->asked.ns != 0)
+			return mono_ms_between(e->asked, now) >= p->config.ack_timeout_ms;
+	}
+	return p->head < p->next && mono_ms_between(p->last_sent, now) >= p->config.ack_timeout_ms;
+}
+
+static bool
+subject_is_late(const struct pipeline *p, struct mono now)
+{
+	for (uint64_t id = p->head; id < p->next; id++) {
+		const struct entry *e = at(p, id);
+
+		if (e->state == ENTRY_SENT && mono_ms_between(e->asked, now) >= p->config.ack_timeout_ms)
+			return true;
+	}
+	return false;
+}
+
+enum pipeline_verdict
+pipeline_tick(struct pipeline *p, struct mono now, const char **why)
+{
+	bool late = p->mode == PIPELINE_CHAIN ? chain_is_late(p, now) : subject_is_late(p, now);
+
+	if (!late)
+		return PIPELINE_GO_ON;
+	*why = "no reply from the target in time";
+	return PIPELINE_REWIND;
+}
+
+/* ---- reading ------------------------------------------------------------------------------------- */
+
+bool
+pipeline_entry(const struct pipeline *p, size_t i, struct pipeline_entry_view *view)
+{
+	const struct entry *e;
+
+	if (i >= p->next - p->head)
+		return false;
+	e = at(p, p->head + i);
+	*view = (struct pipeline_entry_view){
+	    .seq = e->seq,
+	    .cover_seq = e->cover_seq,
+	    .slot = p->mode == PIPELINE_CHAIN ? slot_of(p, p->head + i) : 0,
+	    .settled = e->state == ENTRY_SETTLED,
+	};
+	return true;
+}
+
+uint32_t
+pipeline_inflight_msgs(const struct pipeline *p)
+{
+	return (uint32_t)(p->next - p->head);
+}
+
+uint64_t
+pipeline_inflight_bytes(const struct pipeline *p)
+{
+	return p->bytes;
+}
+
+uint32_t
+pipeline_window(const struct pipeline *p)
+{
+	return p->window;
+}
+
+uint64_t
+pipeline_stretch_end(const struct pipeline *p)
+{
+	return p->stretch_end;
+}
+
+int64_t
+pipeline_oldest_stored_ms(const struct pipeline *p)
+{
+	return p->head < p->next ? at(p, p->head)->stored_ms : 0;
+}

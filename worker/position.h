@@ -1,0 +1,103 @@
+/*
+ * Where to go on: the rules of doc/delivery.md ("Position") over facts that locate.c has read. Pure.
+ *
+ * The target decides whenever it can answer; what this process or the checkpoint remembers, and the
+ * source's ack floor, serve where the target has nothing of ours.
+ */
+#ifndef SR_WORKER_POSITION_H
+#define SR_WORKER_POSITION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/conf.h"
+#include "common/nats/jsapi.h"
+#include "common/origin.h"
+#include "common/proto.h"
+#include "worker/pipeline.h"
+
+enum position_slot_kind {
+	SLOT_GONE,    /* deleted, expired, purged, or taken from a work queue */
+	SLOT_OURS,    /* our origin, with a sequence */
+	SLOT_FOREIGN, /* no origin, or one that is not ours */
+};
+struct position_slot {
+	enum position_slot_kind kind;
+	struct origin origin; /* with SLOT_OURS */
+};
+
+/* What a message of the target is to this topic: ours, ours under an adopted name, or foreign. */
+enum position_slot_kind position_classify(const struct conf *conf, const struct conf_topic *topic,
+    const char *headers, size_t headers_len, struct origin *origin);
+
+struct position_facts {
+	const struct conf *conf;
+	const struct conf_topic *topic;
+	const struct jsapi_stream *source;
+	const struct jsapi_stream *target;
+	uint64_t map_hash;
+
+	/* What is remembered: of this process's earlier work, else of the checkpoint. */
+	bool have_memory;
+	struct proto_checkpoint memory;
+	bool memory_is_own; /* of this process */
+	bool apply_resume;
+
+	struct position_slot last; /* the message at the target's last sequence; SLOT_GONE if there is none */
+	/* The newest message under the mapped filter, where `last` is gone; its sequence, 0 if not looked up
+	 * or not there. */
+	struct position_slot newest;
+	uint64_t newest_seq;
+
+	/* The source's message at the origin's sequence, for its stored time; 0: it is gone. */
+	bool have_origin_check;
+	int64_t origin_check_ms;
+
+	bool have_floor; /* ack floor of the durable consumer */
+	uint64_t floor;
+};
+
+enum position_outcome {
+	POSITION_GO,   /* start and the rest are set */
+	POSITION_HALT, /* text says what a person has to decide */
+	POSITION_SCAN, /* the target must be read for our origins after scan_from first */
+};
+struct position {
+	enum position_outcome outcome;
+	struct pipeline_start start;
+	uint64_t presettled;  /* the next so many messages that policy does not skip are at the target already */
+	uint64_t scan_from;   /* SUBJECT mode: target sequence behind which ours are read back */
+	bool configured_start; /* start.source_seq is to be found by the configured start */
+	char text[640];        /* halt: reason and cure; else how the position was found, for the log */
+	const char *incident;  /* kind, NULL for none */
+	char incident_text[640];
+};
+
+/* At a start, after a loss of leadership, and when a rewind finds that a stream is another one. */
+void position_at_start(const struct position_facts *facts, struct position *out);
+
+/* True if facts need the source's message at origin sequence *seq for its stored time. */
+bool position_wants_origin_check(const struct position_facts *facts, uint64_t *seq);
+
+/* The source sequence before the first message to copy, as configured, at a first start. START_TIME and
+ * START_DELTA are found by the server: *by_time_ms is set then, else 0. */
+uint64_t position_configured_start(const struct conf_topic *topic, const struct jsapi_stream *source,
+    int64_t now_ms, int64_t *by_time_ms);
+
+/* What the slots behind T hold, compared with what was in flight. */
+struct position_rewind {
+	uint64_t source_seq;  /* settled now */
+	uint64_t found;       /* copies of ours that were not known to be settled */
+	uint64_t repeats;     /* copies of what was settled before */
+	uint64_t foreign;
+	uint64_t missing;     /* not there though later ones are: they will be sent again, out of order */
+	uint64_t first_repeat, first_missing; /* source sequences, 0 for none */
+};
+/*
+ * slots: of target sequences T+1 … T+count in order. The pipeline still holds its entries. Sequences that
+ * are at the target beyond the new position go into *there.
+ */
+void position_rewind(const struct pipeline *p, const struct position_slot *slots, size_t count,
+    struct seqset *there, struct position_rewind *out);
+
+#endif

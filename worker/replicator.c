@@ -1,0 +1,841 @@
+/*
+ * The life of a replicating worker: its connections, its phases, and what happens after a fault.
+ *
+ * There is one way back from every doubt: stop reading, wait until the target's leader has dealt with
+ * what was sent on this connection (the barrier), read both streams and prove the position (locate.c),
+ * start the source just behind it. What was in flight and is stored is found there; what is not comes
+ * again from the source. The steps change nothing that matters, so a fault in the middle of them begins
+ * them again, with back-off from the second time on.
+ *
+ *   connection to either end lost     CONNECTING, then the way back
+ *   late or odd reply, broken chain   the way back at once, the window halved
+ *   target cannot store now           BACKOFF (`holding`), then the way back
+ *   cannot be decided without a person HALTED: what is in flight still settles
+ *   pause, drain                      SETTLING: nothing is read, replies are taken
+ */
+#include "worker/replicator_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/xalloc.h"
+#include "worker/provision.h"
+#include "worker/slots.h"
+
+enum {
+	BACKOFF_FIRST_MS = 50,
+	BACKOFF_MAX_MS = 5000,
+	HOLD_FIRST_MS = 250,
+	SHOW_TROUBLE_MS = 1000, /* a fault that lasts longer shows in the state */
+	CREDIT_MSGS = 32768,
+	CREDIT_BYTES = 16 * 1024 * 1024,
+	/* Servers from 2.11 on queue 10,000 publishes of a stream and drop the rest (server/stream.go). */
+	QUEUED_BY_SERVER = 9500,
+	REPLY_EVERY_MSGS = 256,
+	REPLY_EVERY_BYTES = 1024 * 1024,
+};
+
+static void locate_begin(struct replicator *r);
+
+/* ---- telling ------------------------------------------------------------------------------------- */
+
+static void
+tell(struct replicator *r, enum worker_state state, const char *reason)
+{
+	if (state == r->told_state && strcmp(reason, r->told_reason) == 0)
+		return;
+	r->told_state = state;
+	snprintf(r->told_reason, sizeof r->told_reason, "%s", reason);
+	r->reports.state(r->arg, state, reason);
+}
+
+void
+replicator_tell(struct replicator *r, enum worker_state state, const char *fmt, ...)
+{
+	char reason[REASON_SIZE];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(reason, sizeof reason, fmt, ap);
+	va_end(ap);
+	tell(r, state, reason);
+}
+
+void
+replicator_incident(struct replicator *r, const char *kind, const char *fmt, ...)
+{
+	char detail[REASON_SIZE];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(detail, sizeof detail, fmt, ap);
+	va_end(ap);
+	r->reports.incident(r->arg, kind, detail);
+}
+
+/* ---- phases -------------------------------------------------------------------------------------- */
+
+static void
+stop_reading(struct replicator *r)
+{
+	source_stop(r->source);
+	source_flush_acks(r->source);
+	reject_cancel(r);
+	evtimer_del(r->room_timer);
+	r->paused_for_room = false;
+}
+
+/* The one place where the phase changes. */
+static void
+enter(struct replicator *r, enum phase phase)
+{
+	static const char *const names[PHASE_END] = {"idle", "connecting", "barrier", "locating", "starting",
+	    "copying", "backoff", "settling", "paused", "halted", "drained"};
+
+	if (phase == r->phase)
+		return;
+	log_debug("replicator", "phase %s to %s", names[r->phase], names[phase]);
+	r->phase = phase;
+	if (phase != PHASE_LOCATING)
+		locate_free(&r->locate);
+	if (phase != PHASE_BACKOFF && phase != PHASE_BARRIER)
+		evtimer_del(r->backoff_timer);
+	if (phase != PHASE_COPYING && phase != PHASE_STARTING)
+		stop_reading(r);
+}
+
+static bool
+both_up(const struct replicator *r)
+{
+	return nats_conn_is_up(r->source_conn) && nats_conn_is_up(r->target_conn);
+}
+
+static void
+arm_backoff(struct replicator *r, int64_t ms)
+{
+	const struct timeval after = {ms / 1000, (ms % 1000) * 1000};
+
+	evtimer_add(r->backoff_timer, &after);
+}
+
+/* The wait before the next try, and the one after it. */
+static int64_t
+next_backoff(struct replicator *r, int64_t first_ms)
+{
+	int64_t wait_ms = r->backoff_ms > first_ms ? r->backoff_ms : first_ms;
+
+	r->backoff_ms = wait_ms * 2 < BACKOFF_MAX_MS ? wait_ms * 2 : BACKOFF_MAX_MS;
+	return wait_ms;
+}
+
+void
+replicator_hold(struct replicator *r, enum worker_state state, const char *fmt, ...)
+{
+	char reason[REASON_SIZE];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(reason, sizeof reason, fmt, ap);
+	va_end(ap);
+	if (r->phase == PHASE_DRAINED)
+		return;
+	enter(r, PHASE_BACKOFF);
+	r->fault = true;
+	arm_backoff(r, next_backoff(r, HOLD_FIRST_MS));
+	if (state != WORKER_COPYING || r->backoff_ms > SHOW_TROUBLE_MS)
+		tell(r, state == WORKER_COPYING ? WORKER_HOLDING : state, reason);
+	else
+		log_info("replicator", "%s", reason);
+}
+
+void
+replicator_halt(struct replicator *r, const char *fmt, ...)
+{
+	char reason[REASON_SIZE];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(reason, sizeof reason, fmt, ap);
+	va_end(ap);
+	enter(r, PHASE_HALTED);
+	tell(r, WORKER_HALTED, reason);
+	progress_arm_tick(r);
+}
+
+/* ---- the way back -------------------------------------------------------------------------------- */
+
+/* Waits for the answer to a publish sent last; without one the connection may still hold some. */
+static bool
+send_barrier(struct replicator *r)
+{
+	struct error e;
+
+	r->barrier_answered = !r->sent_on_this_connection;
+	if (!r->sent_on_this_connection || pipeline_inflight_msgs(r->pipeline) == 0)
+		return false;
+	if (sink_barrier(r->sink, r->last_subject, pipeline_epoch(r->pipeline), 0, &e) != 0)
+		return false;
+	enter(r, PHASE_BARRIER);
+	arm_backoff(r, r->topic->ack_timeout_ms);
+	return true;
+}
+
+static void
+go_back(struct replicator *r)
+{
+	if (!both_up(r)) {
+		enter(r, PHASE_CONNECTING);
+	} else if (r->want_pause && !r->want_drain && r->phase != PHASE_BARRIER &&
+	    pipeline_inflight_msgs(r->pipeline) == 0) {
+		enter(r, PHASE_PAUSED);
+		tell(r, WORKER_PAUSED, "");
+	} else if (!send_barrier(r)) {
+		locate_begin(r);
+	}
+}
+
+void
+replicator_rewind(struct replicator *r, bool fault, const char *why)
+{
+	if (r->phase == PHASE_DRAINED || r->phase == PHASE_IDLE)
+		return;
+	if (r->phase == PHASE_BARRIER) { /* answered, or waited for long enough */
+		locate_begin(r);
+		return;
+	}
+	if (why != NULL) {
+		r->stats.counter[COUNTER_REWINDS]++;
+		log_info("replicator", "rewind: %s", why);
+	}
+	if (r->want_drain) {
+		replicator_drain(r);
+		return;
+	}
+	r->fault |= fault;
+	if (fault && r->backoff_ms > 0) {
+		enter(r, PHASE_BACKOFF);
+		arm_backoff(r, next_backoff(r, BACKOFF_FIRST_MS));
+		if (r->backoff_ms > SHOW_TROUBLE_MS)
+			tell(r, WORKER_HOLDING, why);
+		return;
+	}
+	if (fault)
+		r->backoff_ms = BACKOFF_FIRST_MS;
+	go_back(r);
+}
+
+static void
+backoff_over(evutil_socket_t fd, short what, void *arg)
+{
+	struct replicator *r = arg;
+
+	(void)fd;
+	(void)what;
+	if (r->phase == PHASE_BARRIER) {
+		log_info("replicator", "the target did not answer the barrier in time");
+		locate_begin(r);
+	} else {
+		go_back(r);
+	}
+}
+
+static void
+locate_failed(void *arg, enum locate_failure failure, const char *text)
+{
+	struct replicator *r = arg;
+
+	if (failure == LOCATE_HALT)
+		replicator_halt(r, "%s", text);
+	else
+		replicator_hold(r, failure == LOCATE_HOLD ? WORKER_HOLDING : WORKER_COPYING, "%s", text);
+}
+
+/* What was read of the two streams is kept, and remembered as what positions belong to. */
+static void
+take_streams(struct replicator *r, struct locate_result *result)
+{
+	if (r->have_streams) {
+		jsapi_stream_fini(&r->source_stream);
+		jsapi_stream_fini(&r->target_stream);
+	}
+	r->have_streams = true;
+	r->source_stream = result->source;
+	r->target_stream = result->target;
+	r->takes_all = provision_takes_all(r->topic, &r->source_stream, &r->target_stream);
+	r->source_last = r->source_stream.last_seq;
+	r->source_last_known = true;
+}
+
+static void
+remember(struct replicator *r, const struct pipeline_start *start)
+{
+	proto_checkpoint_fini(&r->memory);
+	r->memory = (struct proto_checkpoint){
+	    .source_stream = xstrdup(r->source_stream.name),
+	    .source_created_ns = r->source_stream.created_ns,
+	    .source_seq = start->source_seq,
+	    .target_stream = xstrdup(r->target_stream.name),
+	    .target_created_ns = r->target_stream.created_ns,
+	    .target_seq = start->target_seq,
+	};
+	r->have_memory = r->memory_is_own = true;
+}
+
+static void
+report_findings(struct replicator *r, const struct locate_result *result)
+{
+	const struct position_rewind *rewind = &result->rewind;
+
+	if (result->target_made)
+		log_info("replicator", "made target stream %s", r->target_stream.name);
+	if (result->position.incident != NULL)
+		replicator_incident(r, result->position.incident, "%s", result->position.incident_text);
+	if (rewind->repeats > 0)
+		replicator_incident(r, "repeat",
+		    "%llu messages are at the target twice, the first is %llu: late publishes of an old connection",
+		    (unsigned long long)rewind->repeats, (unsigned long long)rewind->first_repeat);
+	if (rewind->missing > 0)
+		replicator_incident(r, "missing",
+		    "%llu messages were not at the target though later ones are, the first is %llu; sent again",
+		    (unsigned long long)rewind->missing, (unsigned long long)rewind->first_missing);
+	if (rewind->foreign > 0)
+		replicator_incident(r, "foreign_writer", "%llu messages of another writer at target stream %s%s",
+		    (unsigned long long)rewind->foreign, r->target_stream.name,
+		    r->topic->target_writers == TARGET_WRITERS_AUTO ? "; it is used as shared from now on" : "");
+}
+
+/* What has been sent keeps its decision, or the map would change under publishes still on their way. */
+static void
+keep_decisions(struct replicator *r)
+{
+	struct pipeline_entry_view entry;
+
+	if (r->topic->max_age_ms == 0)
+		return;
+	for (size_t i = 0; pipeline_entry(r->pipeline, i, &entry); i++)
+		seqset_add(&r->decided, entry.seq);
+}
+
+static void
+restart_pipeline(struct replicator *r, const struct locate_result *result)
+{
+	struct pipeline_start start = result->position.start;
+	uint64_t old_end = pipeline_target_seq(r->pipeline) + pipeline_inflight_msgs(r->pipeline);
+	uint32_t window = r->topic->max_inflight;
+
+	/* A message is about to leave the map, and what was sent with it in may still arrive. */
+	if (r->refused_seq != 0 && !r->barrier_answered && old_end > start.stretch_end)
+		start.stretch_end = old_end;
+	if (r->mode == COMPOSE_CHAIN && start.mode == PIPELINE_SUBJECT)
+		log_info("replicator", "target stream %s has other writers: order is kept per subject",
+		    r->target_stream.name);
+	if (nats_conn_server_at_least(r->target_conn, 2, 11) && window > QUEUED_BY_SERVER)
+		window = QUEUED_BY_SERVER;
+	keep_decisions(r);
+	pipeline_stop(r->pipeline, start.mode == PIPELINE_SUBJECT ? &r->there : NULL, r->fault);
+	pipeline_limit_window(r->pipeline, window);
+	pipeline_restart(r->pipeline, &start);
+	if (start.stretch_end > start.target_seq)
+		progress_stretch_begin(r, start.target_seq + 1);
+	r->mode = start.mode == PIPELINE_SUBJECT ? COMPOSE_SUBJECT : COMPOSE_CHAIN;
+}
+
+static void
+start_source(struct replicator *r, const struct locate_result *result)
+{
+	struct header_policy policy;
+	bool first = result->position.configured_start && !r->proven_before;
+
+	provision_header_policy(r->topic, &r->target_stream, &policy);
+	compose_set_policy(r->composer, &policy);
+	compose_set_source_created(r->composer, r->source_stream.created_ns);
+	gap_begin(&r->gap, r->topic->filter_count > 0, result->position.start.source_seq, first);
+	r->proven_before = true;
+	r->fault = false;
+	r->pending_known = false;
+	r->room = 0;
+	enter(r, PHASE_STARTING);
+	source_start(r->source, &r->source_stream, result->position.start.source_seq);
+	poll_begin(r);
+}
+
+static void
+locate_done(void *arg, struct locate_result *result)
+{
+	struct replicator *r = arg;
+	struct locate_result kept = *result; /* freed with the locate by enter() */
+
+	take_streams(r, &kept);
+	report_findings(r, &kept);
+	if (kept.position.outcome == POSITION_HALT) {
+		replicator_halt(r, "%s", kept.position.text);
+		return;
+	}
+	log_info("replicator", "copying from source sequence %llu, target sequence %llu: %s",
+	    (unsigned long long)kept.position.start.source_seq + 1,
+	    (unsigned long long)kept.position.start.target_seq, kept.position.text);
+	restart_pipeline(r, &kept);
+	remember(r, &kept.position.start);
+	if (!kept.rewound)
+		r->presettled = kept.position.presettled;
+	r->apply_resume = false;
+	r->checkpoint_dirty = true;
+	progress_checkpoint_now(r);
+	if (r->want_drain)
+		replicator_drain(r);
+	else if (r->want_pause)
+		go_back(r);
+	else
+		start_source(r, &kept);
+}
+
+static void
+locate_begin(struct replicator *r)
+{
+	const struct locate_callbacks callbacks = {locate_done, locate_failed};
+	struct locate_inputs inputs = {
+	    .base = r->base,
+	    .source = r->source_conn,
+	    .target = r->target_conn,
+	    .conf = r->conf,
+	    .topic = r->topic,
+	    .map_hash = r->map_hash,
+	    .memory = r->have_memory ? &r->memory : NULL,
+	    .memory_is_own = r->memory_is_own,
+	    .apply_resume = r->apply_resume,
+	    .pipeline = r->proven_before ? r->pipeline : NULL,
+	    .read_all_slots = pipeline_stretch_end(r->pipeline) > pipeline_target_seq(r->pipeline),
+	};
+
+	if (!both_up(r)) {
+		enter(r, PHASE_CONNECTING);
+		return;
+	}
+	if (r->proven_before) {
+		r->memory.source_seq = pipeline_source_seq(r->pipeline);
+		r->memory.target_seq = pipeline_floor(r->pipeline);
+		r->memory.in_flight = pipeline_inflight_msgs(r->pipeline);
+		r->memory.map_hash = r->map_hash;
+	}
+	locate_free(&r->locate);
+	enter(r, PHASE_LOCATING);
+	r->locate = locate_new(&inputs, &r->there, &callbacks, r);
+	locate_run(r->locate);
+}
+
+/* ---- source -------------------------------------------------------------------------------------- */
+
+static void
+source_ready(void *arg, bool filters_here, uint32_t granted)
+{
+	struct replicator *r = arg;
+
+	if (filters_here && !r->filters_here)
+		log_info("replicator", "the source's server takes no list of filters; they are applied here");
+	r->filters_here = filters_here;
+	pipeline_limit_window(r->pipeline,
+	    granted > 0 && granted < r->topic->max_inflight ? granted : 0);
+	enter(r, PHASE_COPYING);
+	tell(r, WORKER_COPYING, "");
+	copy_go_on(r);
+}
+
+static void
+source_trouble(void *arg, bool permanent, const char *text)
+{
+	struct replicator *r = arg;
+
+	if (permanent)
+		replicator_hold(r, WORKER_HOLDING, "source: %s", text);
+	else
+		replicator_rewind(r, true, text);
+}
+
+/* ---- connections --------------------------------------------------------------------------------- */
+
+static void
+end_up(struct replicator *r, const struct nats_conn *conn, const char *which)
+{
+	const struct nats_server_info *info = nats_conn_info(conn);
+
+	log_info("replicator", "connected to the %s: %s, server %s", which, info->url, info->version);
+	if (!both_up(r) || r->phase != PHASE_CONNECTING)
+		return;
+	go_back(r);
+}
+
+static void
+end_down(struct replicator *r, bool was_up, const char *which, const char *reason)
+{
+	r->stats.counter[was_up ? COUNTER_CONNECTION_CLOSED : COUNTER_CONNECTION_ERRORS]++;
+	if (was_up)
+		r->stats.counter[COUNTER_RECONNECTIONS]++;
+	if (r->want_drain) {
+		replicator_drain(r);
+		return;
+	}
+	if (r->phase != PHASE_HALTED)
+		enter(r, PHASE_CONNECTING);
+	if (r->phase == PHASE_CONNECTING && !r->want_pause)
+		replicator_tell(r, WORKER_CONNECTING, "%s: %s", which, reason);
+}
+
+static void
+source_up(void *arg)
+{
+	struct replicator *r = arg;
+
+	end_up(r, r->source_conn, "source");
+}
+
+static void
+source_down(void *arg, bool was_up, const char *reason)
+{
+	struct replicator *r = arg;
+
+	poll_cancel(r);
+	end_down(r, was_up, "source", reason);
+}
+
+static void
+target_up(void *arg)
+{
+	struct replicator *r = arg;
+	struct error e;
+
+	r->sent_on_this_connection = false;
+	if (sink_open(r->sink, &e) != 0) {
+		log_warn("replicator", "target: %s", e.text);
+		return;
+	}
+	end_up(r, r->target_conn, "target");
+}
+
+static void
+target_down(void *arg, bool was_up, const char *reason)
+{
+	struct replicator *r = arg;
+
+	slots_cancel(&r->readback);
+	sink_close(r->sink);
+	r->fault |= pipeline_inflight_msgs(r->pipeline) > 0;
+	end_down(r, was_up, "target", reason);
+}
+
+static void
+target_writable(void *arg)
+{
+	struct replicator *r = arg;
+
+	r->room = 0;
+	copy_go_on(r);
+}
+
+static void
+target_async_error(void *arg, const char *text)
+{
+	struct replicator *r = arg;
+	struct refusal refusal = refusal_of_async_error(text);
+
+	if (refusal.action == REFUSAL_HOLD)
+		replicator_hold(r, WORKER_HOLDING, "target: %s; %s", text, refusal.cure);
+	else
+		log_warn("replicator", "target: %s", text);
+}
+
+static void
+source_async_error(void *arg, const char *text)
+{
+	struct replicator *r = arg;
+
+	replicator_hold(r, WORKER_HOLDING, "source: %s; allow the replicator's user what it asked for", text);
+}
+
+static struct nats_conn *
+make_conn(struct replicator *r, bool is_source, struct error *e)
+{
+	static const struct nats_conn_callbacks source = {source_up, source_down, NULL, source_async_error};
+	static const struct nats_conn_callbacks target = {target_up, target_down, target_writable,
+	    target_async_error};
+	const struct conf_topic *t = r->topic;
+	struct endpoint ep;
+	struct nats_conn *conn;
+
+	if (endpoint_parse(is_source ? t->source_url : t->target_url, is_source ? &t->source_tls : &t->target_tls,
+	        &ep, e) != 0)
+		return NULL;
+	conn = nats_conn_new(r->base, &ep, is_source ? "source" : "target", t->name,
+	    is_source ? &source : &target, r);
+	endpoint_fini(&ep);
+	return conn;
+}
+
+/* ---- beginning and end --------------------------------------------------------------------------- */
+
+static void
+drain_over(evutil_socket_t fd, short what, void *arg)
+{
+	struct replicator *r = arg;
+
+	(void)fd;
+	(void)what;
+	log_info("replicator", "%u messages in flight were not settled in time",
+	    pipeline_inflight_msgs(r->pipeline));
+	enter(r, PHASE_DRAINED);
+	progress_checkpoint_now(r);
+	source_leave(r->source);
+	r->reports.drained(r->arg);
+}
+
+static void
+make_timers(struct replicator *r)
+{
+	r->backoff_timer = evtimer_new(r->base, backoff_over, r);
+	r->tick_timer = evtimer_new(r->base, progress_tick, r);
+	r->checkpoint_timer = evtimer_new(r->base, progress_checkpoint_timer, r);
+	r->poll_timer = evtimer_new(r->base, poll_timer, r);
+	r->room_timer = evtimer_new(r->base, copy_room_timer, r);
+	r->drain_timer = evtimer_new(r->base, drain_over, r);
+}
+
+static void
+make_parts(struct replicator *r)
+{
+	const struct source_callbacks source_callbacks = {source_ready, copy_message, source_trouble};
+	const struct sink_callbacks sink_callbacks = {progress_reply, progress_replies_done};
+	const struct source_config source_config = {
+	    .topic = r->topic,
+	    .credit_msgs = CREDIT_MSGS,
+	    .credit_bytes = CREDIT_BYTES,
+	    .max_unacked = r->topic->max_inflight + 2 * CREDIT_MSGS,
+	};
+	const struct pipeline_config pipeline_config = {
+	    .window_max = r->topic->max_inflight,
+	    .window_max_bytes = r->topic->max_inflight_bytes,
+	    .reply_every_msgs = REPLY_EVERY_MSGS,
+	    .reply_every_bytes = REPLY_EVERY_BYTES,
+	    .ack_timeout_ms = r->topic->ack_timeout_ms,
+	};
+
+	r->source = source_new(r->base, r->source_conn, &source_config, &source_callbacks, r);
+	r->sink = sink_new(r->target_conn, &sink_callbacks, r);
+	r->composer = compose_new(r->conf, r->topic);
+	r->pipeline = pipeline_new(&pipeline_config, copy_drop_held, r);
+	throttle_init(&r->throttle, &r->topic->rate_limit, mono_now());
+	seqset_init(&r->there);
+	seqset_init(&r->decided);
+	seqset_init(&r->passed_over);
+}
+
+static void
+take_position(struct replicator *r, const struct proto_position *position)
+{
+	r->apply_resume = position->apply_resume;
+	r->want_pause = position->paused;
+	r->have_memory = position->have_checkpoint;
+	if (!r->have_memory)
+		return;
+	r->memory = position->checkpoint;
+	r->memory.source_stream = xstrdup(position->checkpoint.source_stream);
+	r->memory.target_stream = xstrdup(position->checkpoint.target_stream);
+}
+
+struct replicator *
+replicator_new(struct event_base *base, const struct conf *conf, const struct conf_topic *topic,
+    const struct proto_position *position, const struct replicator_reports *reports, void *arg,
+    struct error *e)
+{
+	struct replicator *r = xcalloc(1, sizeof *r);
+
+	r->base = base;
+	r->conf = conf;
+	r->topic = topic;
+	r->reports = *reports;
+	r->arg = arg;
+	r->map_hash = conf_map_hash(conf, topic);
+	r->told_state = WORKER_STATE_END;
+	take_position(r, position);
+	make_timers(r);
+	r->source_conn = make_conn(r, true, e);
+	if (r->source_conn != NULL)
+		r->target_conn = make_conn(r, false, e);
+	if (r->target_conn == NULL) {
+		replicator_free(&r);
+		return NULL;
+	}
+	make_parts(r);
+	return r;
+}
+
+void
+replicator_start(struct replicator *r)
+{
+	enter(r, PHASE_CONNECTING);
+	if (r->want_pause)
+		tell(r, WORKER_PAUSED, "");
+	else
+		tell(r, WORKER_CONNECTING, "");
+	nats_conn_start(r->source_conn);
+	nats_conn_start(r->target_conn);
+}
+
+static void
+free_timers(struct replicator *r)
+{
+	struct event **timers[] = {&r->backoff_timer, &r->tick_timer, &r->checkpoint_timer, &r->poll_timer,
+	    &r->room_timer, &r->drain_timer};
+
+	for (size_t i = 0; i < sizeof timers / sizeof timers[0]; i++)
+		if (*timers[i] != NULL)
+			event_free(*timers[i]);
+}
+
+void
+replicator_free(struct replicator **rp)
+{
+	struct replicator *r = *rp;
+
+	if (r == NULL)
+		return;
+	if (r->source != NULL) {
+		enter(r, PHASE_DRAINED);
+		poll_cancel(r);
+		slots_cancel(&r->readback);
+	}
+	source_free(&r->source);
+	sink_free(&r->sink);
+	pipeline_free(&r->pipeline);
+	compose_free(&r->composer);
+	nats_conn_free(&r->source_conn);
+	nats_conn_free(&r->target_conn);
+	free_timers(r);
+	if (r->have_streams) {
+		jsapi_stream_fini(&r->source_stream);
+		jsapi_stream_fini(&r->target_stream);
+	}
+	seqset_fini(&r->there);
+	seqset_fini(&r->decided);
+	seqset_fini(&r->passed_over);
+	proto_checkpoint_fini(&r->memory);
+	free(r->stretch_seqs);
+	free(r);
+	*rp = NULL;
+}
+
+/* ---- pause and drain ----------------------------------------------------------------------------- */
+
+void
+replicator_check_settled(struct replicator *r)
+{
+	if (r->phase != PHASE_SETTLING || pipeline_inflight_msgs(r->pipeline) > 0)
+		return;
+	if (r->want_drain) {
+		evtimer_del(r->drain_timer);
+		enter(r, PHASE_DRAINED);
+		progress_checkpoint_now(r);
+		source_flush_acks(r->source);
+		source_leave(r->source);
+		r->reports.drained(r->arg);
+		return;
+	}
+	progress_checkpoint_now(r);
+	enter(r, PHASE_PAUSED);
+	tell(r, WORKER_PAUSED, "");
+}
+
+void
+replicator_pause(struct replicator *r)
+{
+	r->want_pause = true;
+	if (r->phase == PHASE_COPYING || r->phase == PHASE_STARTING) {
+		enter(r, PHASE_SETTLING);
+		progress_arm_tick(r);
+		replicator_check_settled(r);
+	} else if (r->phase == PHASE_BACKOFF || r->phase == PHASE_CONNECTING || r->phase == PHASE_HALTED) {
+		tell(r, WORKER_PAUSED, "");
+	}
+}
+
+void
+replicator_resume(struct replicator *r)
+{
+	if (!r->want_pause)
+		return;
+	r->want_pause = false;
+	r->backoff_ms = 0;
+	if (r->phase == PHASE_CONNECTING)
+		tell(r, WORKER_CONNECTING, "");
+	else if (r->phase != PHASE_LOCATING && r->phase != PHASE_BARRIER)
+		replicator_rewind(r, false, NULL);
+}
+
+void
+replicator_drain(struct replicator *r)
+{
+	const struct timeval after = {PROTO_SETTLE_MS / 1000, (PROTO_SETTLE_MS % 1000) * 1000};
+	bool known = r->phase == PHASE_COPYING || r->phase == PHASE_STARTING || r->phase == PHASE_SETTLING ||
+	    r->phase == PHASE_PAUSED || r->phase == PHASE_HALTED;
+
+	if (r->phase == PHASE_DRAINED)
+		return;
+	r->want_drain = true;
+	/* What is in flight cannot settle while an end is lost or the target is being read: the next start
+	 * finds out. */
+	if (!known || !nats_conn_is_up(r->target_conn))
+		pipeline_stop(r->pipeline, NULL, false);
+	enter(r, PHASE_SETTLING);
+	if (!evtimer_pending(r->drain_timer, NULL))
+		evtimer_add(r->drain_timer, &after);
+	progress_arm_tick(r);
+	replicator_check_settled(r);
+}
+
+/* ---- figures ------------------------------------------------------------------------------------- */
+
+static uint64_t
+lag_msgs(const struct replicator *r)
+{
+	uint64_t settled = pipeline_source_seq(r->pipeline);
+
+	if (!r->source_last_known)
+		return PROTO_UNKNOWN;
+	if (r->pending_known && r->phase == PHASE_COPYING &&
+	    (r->topic->filter_count > 0 || pipeline_inflight_msgs(r->pipeline) == 0))
+		return r->pending + pipeline_inflight_msgs(r->pipeline);
+	return r->source_last > settled ? r->source_last - settled : 0;
+}
+
+static uint64_t
+lag_ms(const struct replicator *r, uint64_t lag)
+{
+	int64_t stored_ms = pipeline_oldest_stored_ms(r->pipeline), now_ms = wall_ms();
+
+	if (lag == PROTO_UNKNOWN || lag == 0)
+		return lag;
+	if (stored_ms == 0)
+		stored_ms = r->last_stored_ms;
+	if (stored_ms == 0)
+		return PROTO_UNKNOWN;
+	return now_ms > stored_ms ? (uint64_t)(now_ms - stored_ms) : 0;
+}
+
+void
+replicator_stats(const struct replicator *r, struct proto_stats *stats)
+{
+	uint64_t *gauge = stats->gauge;
+
+	*stats = r->stats;
+	stats->counter[COUNTER_ACKS_FAILED] = source_acks_failed(r->source);
+	gauge[GAUGE_SOURCE_LAST_SEQ] = r->source_last_known ? r->source_last : PROTO_UNKNOWN;
+	gauge[GAUGE_COMMITTED_SEQ] = r->proven_before ? pipeline_source_seq(r->pipeline) : PROTO_UNKNOWN;
+	gauge[GAUGE_TARGET_SEQ] = r->proven_before ? pipeline_target_seq(r->pipeline) : PROTO_UNKNOWN;
+	gauge[GAUGE_CURRENT_SEQ] = r->proven_before ? pipeline_offered_seq(r->pipeline) : PROTO_UNKNOWN;
+	gauge[GAUGE_LAG_MSGS] = lag_msgs(r);
+	gauge[GAUGE_LAG_MS] = lag_ms(r, gauge[GAUGE_LAG_MSGS]);
+	gauge[GAUGE_INFLIGHT_MSGS] = pipeline_inflight_msgs(r->pipeline);
+	gauge[GAUGE_INFLIGHT_BYTES] = pipeline_inflight_bytes(r->pipeline);
+	gauge[GAUGE_WINDOW_MSGS] = pipeline_window(r->pipeline);
+}

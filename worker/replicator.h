@@ -1,0 +1,40 @@
+/*
+ * The replicating role: copies one topic. Owns both connections and everything between them.
+ */
+#ifndef SR_WORKER_REPLICATOR_H
+#define SR_WORKER_REPLICATOR_H
+
+#include <event2/event.h>
+
+#include "common/conf.h"
+#include "common/proto.h"
+
+struct replicator;
+
+/* Where a replicator tells what it does; all from the loop. */
+struct replicator_reports {
+	void (*state)(void *arg, enum worker_state state, const char *reason);
+	void (*checkpoint)(void *arg, const struct proto_checkpoint *checkpoint);
+	void (*incident)(void *arg, const char *kind, const char *detail);
+	/* Everything in flight is settled, or its time is over, after replicator_drain(). */
+	void (*drained)(void *arg);
+};
+
+/* conf and topic are borrowed and must outlive it; position's strings are copied. NULL with *e if the
+ * configuration cannot be used. */
+struct replicator *replicator_new(struct event_base *base, const struct conf *conf,
+    const struct conf_topic *topic, const struct proto_position *position,
+    const struct replicator_reports *reports, void *arg, struct error *e);
+void replicator_start(struct replicator *r);
+void replicator_free(struct replicator **r);
+
+/* Stops reading, settles what is in flight, stays connected. */
+void replicator_pause(struct replicator *r);
+void replicator_resume(struct replicator *r);
+/* Stops reading, settles for at most PROTO_SETTLE_MS, writes the last checkpoint; then `drained`. */
+void replicator_drain(struct replicator *r);
+
+/* Counters and gauges as of now. */
+void replicator_stats(const struct replicator *r, struct proto_stats *stats);
+
+#endif

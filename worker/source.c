@@ -1,0 +1,612 @@
+/*
+ * The source for a JetStream stream; runs in a replicating worker. One durable pull consumer a topic,
+ * ack policy all (explicit where the stream's retention wants it).
+ *
+ * Steps of a start: CONSUMER.INFO; on limits streams CONSUMER.DELETE unless the consumer stands exactly
+ * where we go on; CONSUMER.CREATE; pull. On work-queue and interest streams the consumer is never
+ * deleted (an interest stream would be emptied): deliveries that were lost on their way come again when
+ * the server's ack wait has passed, before anything newer, so the start waits for that. A delivery that
+ * is newer while older ones are due would break the order: it is trouble, and the start begins again.
+ *
+ * What the server keeps: the acknowledged floor, which only ever covers what is settled at the target.
+ * If we die here, everything above it is delivered again.
+ */
+#include "worker/source.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/nats/puller.h"
+#include "common/subject.h"
+#include "common/xalloc.h"
+#include "worker/acklist.h"
+#include "worker/ask.h"
+
+#define SECOND_NS INT64_C(1000000000)
+
+enum {
+	ACK_EVERY_MSGS = 1000,
+	ACK_EVERY_MS = 250,
+	ACK_WAIT_S = 30,
+	ACK_WAIT_EXPLICIT_S = 5,
+	EPHEMERAL_IDLE_S = 60,
+	NEAR = 10000, /* a consumer so little behind is not made anew */
+	CONSUMER_NAME_MAX = 256,
+	ACK_SUBJECT_MAX = 1024,
+	JSAPI_CONSUMER_LIMIT = 10121, /* max ack pending above the limit of stream or account */
+};
+
+enum source_step { SOURCE_IDLE, SOURCE_ASKING, SOURCE_WAITING, SOURCE_RUNNING };
+
+struct source {
+	struct event_base *base;
+	struct nats_conn *conn;
+	struct source_config config;
+	struct source_callbacks callbacks;
+	void *arg;
+
+	enum source_step step;
+	struct nats_request *request;
+	struct puller *puller;
+	struct event *ack_timer;
+	struct event *wait_timer;
+
+	char consumer[CONSUMER_NAME_MAX];
+	char stream[CONSUMER_NAME_MAX];
+	bool made; /* an ephemeral consumer of ours exists */
+	bool keep; /* never delete: work queue or interest */
+	bool filters_here;
+	uint64_t after_seq;
+	uint32_t max_unacked; /* asked for now; lowered to what the server grants */
+	uint32_t granted;
+	uint64_t next_consumer_seq; /* limits streams: deliveries are numbered without a hole */
+	uint64_t due;               /* keep: older deliveries that must come first */
+	uint64_t due_up_to;         /* keep: last sequence delivered before this start */
+
+	struct acklist unacked;
+	struct jsack last_settled; /* the newest one not acknowledged yet; delivered 0: none */
+	uint32_t settled_count;
+	char ack_prefix[ACK_SUBJECT_MAX / 2]; /* everything before the delivery count */
+	char ack_suffix[64];                  /* what follows the pending count, with its dot */
+	uint64_t acks_failed;
+};
+
+static void ask_for_consumer(struct source *s);
+static void create_consumer(struct source *s);
+
+struct source *
+source_new(struct event_base *base, struct nats_conn *conn, const struct source_config *config,
+    const struct source_callbacks *callbacks, void *arg)
+{
+	struct source *s = xcalloc(1, sizeof *s);
+
+	s->base = base;
+	s->conn = conn;
+	s->config = *config;
+	s->callbacks = *callbacks;
+	s->arg = arg;
+	s->max_unacked = config->max_unacked;
+	acklist_init(&s->unacked);
+	if (config->topic->ephemeral)
+		snprintf(s->consumer, sizeof s->consumer, "%.200s_%ld_%llx", config->topic->name,
+		    (long)getpid(), (unsigned long long)wall_ms());
+	else
+		snprintf(s->consumer, sizeof s->consumer, "%s", config->topic->name);
+	return s;
+}
+
+void
+source_free(struct source **sp)
+{
+	struct source *s = *sp;
+
+	if (s == NULL)
+		return;
+	source_stop(s);
+	if (s->ack_timer != NULL)
+		event_free(s->ack_timer);
+	if (s->wait_timer != NULL)
+		event_free(s->wait_timer);
+	acklist_fini(&s->unacked);
+	free(s);
+	*sp = NULL;
+}
+
+bool
+source_running(const struct source *s)
+{
+	return s->step == SOURCE_RUNNING;
+}
+
+static void
+trouble(struct source *s, bool permanent, const char *text)
+{
+	char kept[sizeof(struct error)];
+
+	snprintf(kept, sizeof kept, "%s", text);
+	source_stop(s);
+	s->callbacks.trouble(s->arg, permanent, kept);
+}
+
+/* ---- acknowledging ------------------------------------------------------------------------------- */
+
+/* The n-th dot of text, counted from 1; NULL if there are fewer. */
+static const char *
+nth_dot(const char *text, int n)
+{
+	const char *dot = text;
+
+	for (int i = 0; i < n; i++) {
+		dot = strchr(i == 0 ? text : dot + 1, '.');
+		if (dot == NULL)
+			return NULL;
+	}
+	return dot;
+}
+
+/* Learns what all acknowledgement subjects of this consumer have in common (forms: common/jsack.h). */
+static void
+learn_ack_subject(struct source *s, const char *reply)
+{
+	const char *long_end = nth_dot(reply, 10), *head_end, *tail;
+
+	head_end = nth_dot(reply, long_end != NULL ? 6 : 4);
+	if (head_end == NULL)
+		return;
+	tail = nth_dot(reply, long_end != NULL ? 11 : 9);
+	snprintf(s->ack_prefix, sizeof s->ack_prefix, "%.*s", (int)(head_end - reply), reply);
+	snprintf(s->ack_suffix, sizeof s->ack_suffix, "%s", tail != NULL ? tail : "");
+}
+
+static void
+publish_ack(struct source *s, const char *subject, const char *body)
+{
+	struct error e;
+
+	if (nats_conn_publish(s->conn, subject, NULL, NULL, 0, body, strlen(body), &e) != 0)
+		s->acks_failed++;
+}
+
+static void
+publish_ack_of(struct source *s, const struct jsack *ack, const char *body)
+{
+	char subject[ACK_SUBJECT_MAX];
+
+	snprintf(subject, sizeof subject, "%s.%llu.%llu.%llu.%lld.%llu%s", s->ack_prefix,
+	    (unsigned long long)ack->delivered, (unsigned long long)ack->stream_seq,
+	    (unsigned long long)ack->consumer_seq, (long long)ack->stored_ns,
+	    (unsigned long long)ack->pending, s->ack_suffix);
+	publish_ack(s, subject, body);
+}
+
+void
+source_flush_acks(struct source *s)
+{
+	if (s->last_settled.delivered == 0)
+		return;
+	if (nats_conn_is_up(s->conn))
+		publish_ack_of(s, &s->last_settled, "+ACK");
+	s->last_settled.delivered = 0;
+	s->settled_count = 0;
+}
+
+static void
+ack_timer_fired(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	source_flush_acks(arg);
+}
+
+static void
+arm_ack_timer(struct source *s)
+{
+	const struct timeval after = {0, ACK_EVERY_MS * 1000};
+
+	if (s->ack_timer == NULL)
+		s->ack_timer = evtimer_new(s->base, ack_timer_fired, s);
+	if (!evtimer_pending(s->ack_timer, NULL))
+		evtimer_add(s->ack_timer, &after);
+}
+
+/* With a small limit on what may be unacknowledged, acknowledgements must not wait for a thousand. */
+static uint32_t
+ack_every(const struct source *s)
+{
+	uint32_t quarter = s->granted / 4;
+
+	if (s->granted == 0 || quarter > ACK_EVERY_MSGS)
+		return ACK_EVERY_MSGS;
+	return quarter > 0 ? quarter : 1;
+}
+
+void
+source_settled(struct source *s, uint64_t seq)
+{
+	struct jsack ack;
+	bool any = false;
+
+	while (acklist_take(&s->unacked, seq, &ack)) {
+		if (s->keep) {
+			publish_ack_of(s, &ack, "+ACK");
+			continue;
+		}
+		if (s->last_settled.delivered == 0 || ack.consumer_seq > s->last_settled.consumer_seq)
+			s->last_settled = ack;
+		s->settled_count++;
+		any = true;
+	}
+	if (!any)
+		return;
+	if (s->settled_count >= ack_every(s))
+		source_flush_acks(s);
+	else
+		arm_ack_timer(s);
+}
+
+uint64_t
+source_acks_failed(const struct source *s)
+{
+	return s->acks_failed;
+}
+
+/* ---- delivering ---------------------------------------------------------------------------------- */
+
+/* Whether the delivery is the next one in the order that this consumer must keep. */
+static bool
+in_order(struct source *s, const struct jsack *ack)
+{
+	char text[160];
+
+	if (s->keep) {
+		if (ack->stream_seq <= s->due_up_to) {
+			if (s->due > 0 && !acklist_has(&s->unacked, ack->stream_seq))
+				s->due--;
+			return true;
+		}
+		if (s->due == 0)
+			return true;
+		snprintf(text, sizeof text, "%llu earlier deliveries are due before message %llu",
+		    (unsigned long long)s->due, (unsigned long long)ack->stream_seq);
+		trouble(s, false, text);
+		return false;
+	}
+	if (ack->delivered > 1 && ack->consumer_seq != s->next_consumer_seq)
+		s->next_consumer_seq = ack->consumer_seq; /* a redelivery takes a number of its own */
+	if (ack->consumer_seq == s->next_consumer_seq) {
+		s->next_consumer_seq++;
+		return true;
+	}
+	snprintf(text, sizeof text, "delivery %llu of the consumer came where %llu was due",
+	    (unsigned long long)ack->consumer_seq, (unsigned long long)s->next_consumer_seq);
+	trouble(s, false, text);
+	return false;
+}
+
+static void
+message_arrived(void *arg, const struct nats_message *m, const struct jsack *ack)
+{
+	struct source *s = arg;
+
+	if (s->ack_prefix[0] == '\0')
+		learn_ack_subject(s, m->reply);
+	if (!in_order(s, ack))
+		return;
+	acklist_add(&s->unacked, ack);
+	s->callbacks.message(s->arg, m, ack);
+}
+
+static void
+puller_reported(void *arg, enum puller_event event, const char *text)
+{
+	struct source *s = arg;
+
+	if (event == PULLER_LEADER_CHANGED) {
+		log_debug("source", "%s", text);
+		return;
+	}
+	trouble(s, false, text);
+}
+
+static void
+start_pulling(struct source *s)
+{
+	const struct puller_callbacks callbacks = {message_arrived, puller_reported};
+	struct puller_config config = {
+	    .domain = s->config.topic->source_domain,
+	    .stream = s->stream,
+	    .consumer = s->consumer,
+	    .max_msgs = s->config.credit_msgs,
+	    .max_bytes = s->config.credit_bytes,
+	};
+	struct error e;
+
+	if (s->granted > 0 && s->granted < config.max_msgs)
+		config.max_msgs = s->granted;
+	s->puller = puller_start(s->conn, &config, &callbacks, s, &e);
+	if (s->puller == NULL) {
+		trouble(s, false, e.text);
+		return;
+	}
+	s->step = SOURCE_RUNNING;
+	s->callbacks.ready(s->arg, s->filters_here, s->granted);
+}
+
+static void
+wait_over(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	start_pulling(arg);
+}
+
+/* Deliveries that nobody has acknowledged come again when their ack wait is over, oldest first. */
+static void
+wait_for_redeliveries(struct source *s)
+{
+	const struct timeval after = {ACK_WAIT_EXPLICIT_S, 0};
+
+	log_info("source", "%llu deliveries were lost on their way; waiting %d s until the server repeats them",
+	    (unsigned long long)s->due, ACK_WAIT_EXPLICIT_S);
+	s->step = SOURCE_WAITING;
+	if (s->wait_timer == NULL)
+		s->wait_timer = evtimer_new(s->base, wait_over, s);
+	evtimer_add(s->wait_timer, &after);
+}
+
+/* ---- the consumer -------------------------------------------------------------------------------- */
+
+static void
+fill_request(const struct source *s, struct jsapi_consumer_request *r)
+{
+	const struct conf_topic *topic = s->config.topic;
+
+	*r = (struct jsapi_consumer_request){
+	    .stream = s->stream,
+	    .name = s->consumer,
+	    .durable = !topic->ephemeral,
+	    .ack_explicit = s->keep,
+	    .filters = (const char *const *)topic->filter_subjects,
+	    .filter_count = topic->filter_count,
+	    .start_seq = s->keep ? 0 : s->after_seq + 1,
+	    .max_ack_pending = s->max_unacked,
+	    .ack_wait_ns = (s->keep ? ACK_WAIT_EXPLICIT_S : ACK_WAIT_S) * SECOND_NS,
+	    .inactive_threshold_ns = topic->ephemeral ? EPHEMERAL_IDLE_S * SECOND_NS : 0,
+	};
+}
+
+/* Sends body to the API; the answer comes to fn. */
+static void
+ask(struct source *s, const char *verb, const char *body, size_t len, nats_reply_fn *fn)
+{
+	const struct ask_end end = {s->conn, s->config.topic->source_domain};
+	struct error e;
+
+	s->request = ask_api(&end, body, len, fn, s, &e, "%s.%s.%s", verb, s->stream, s->consumer);
+	if (s->request == NULL)
+		trouble(s, false, e.text);
+}
+
+/* False (and trouble) if there is no answer to read. */
+static bool
+answered(struct source *s, enum nats_request_result result, const char *what)
+{
+	char text[160];
+
+	s->request = NULL;
+	if (result == NATS_REPLY)
+		return true;
+	snprintf(text, sizeof text, "%s: %s", what, ask_failure_text(result));
+	trouble(s, false, text);
+	return false;
+}
+
+/* Takes over what the server granted; false (and trouble) if the consumer is not what we need. */
+static bool
+accept_consumer(struct source *s, const struct jsapi_consumer *c)
+{
+	struct jsapi_consumer_request r;
+	struct error e;
+
+	fill_request(s, &r);
+	s->filters_here = false;
+	if (jsapi_check_consumer(&r, c, &s->filters_here, &e) != 0 && !s->filters_here) {
+		trouble(s, false, e.text);
+		return false;
+	}
+	s->granted = c->max_ack_pending > 0 ? (uint32_t)c->max_ack_pending : 0;
+	s->next_consumer_seq = c->delivered_consumer_seq + 1;
+	return true;
+}
+
+static void
+consumer_created(void *arg, enum nats_request_result result, const struct nats_message *m)
+{
+	struct source *s = arg;
+	struct jsapi_consumer c = {0};
+	struct jsapi_error err;
+	struct error e;
+	int read;
+
+	if (!answered(s, result, "making the consumer"))
+		return;
+	read = jsapi_read_consumer(m->data, m->data_len, &c, &err, &e);
+	if (read == 0) {
+		s->made = true;
+		if (accept_consumer(s, &c))
+			start_pulling(s);
+		jsapi_consumer_fini(&c);
+	} else if (read == 1 && err.err_code == JSAPI_CONSUMER_LIMIT && s->max_unacked > 100) {
+		s->max_unacked /= 2;
+		create_consumer(s);
+	} else {
+		char text[512];
+
+		snprintf(text, sizeof text, "consumer %s: %s", s->consumer,
+		    read == 1 ? err.description : e.text);
+		trouble(s, false, text);
+	}
+}
+
+static void
+create_consumer(struct source *s)
+{
+	struct jsapi_consumer_request r;
+	struct strbuf body;
+
+	fill_request(s, &r);
+	strbuf_init(&body);
+	jsapi_write_consumer(&r, &body);
+	ask(s, r.durable ? "CONSUMER.DURABLE.CREATE" : "CONSUMER.CREATE", body.data, body.len, consumer_created);
+	strbuf_fini(&body);
+}
+
+/* Deleted, or not there any more: both are what we want. */
+static void
+consumer_deleted(void *arg, enum nats_request_result result, const struct nats_message *m)
+{
+	struct source *s = arg;
+
+	(void)m;
+	if (answered(s, result, "deleting the consumer"))
+		create_consumer(s);
+}
+
+/* Limits streams: nothing is on its way, and what comes next is what we want next. */
+static bool
+stands_there(const struct source *s, const struct jsapi_consumer *c)
+{
+	struct jsapi_consumer_request r;
+	struct error ignored;
+	bool filters_here = false;
+
+	fill_request(s, &r);
+	r.start_seq = 0;
+	if (jsapi_check_consumer(&r, c, &filters_here, &ignored) != 0 && !filters_here)
+		return false;
+	return c->num_ack_pending <= acklist_count(&s->unacked) && c->delivered_stream_seq <= s->after_seq &&
+	    s->after_seq - c->delivered_stream_seq < NEAR;
+}
+
+static void
+use_consumer(struct source *s, const struct jsapi_consumer *c)
+{
+	uint64_t ours = acklist_count(&s->unacked);
+
+	if (!accept_consumer(s, c))
+		return;
+	s->due = c->num_ack_pending > ours ? c->num_ack_pending - ours : 0;
+	s->due_up_to = c->delivered_stream_seq;
+	if (s->due > 0)
+		wait_for_redeliveries(s);
+	else
+		start_pulling(s);
+}
+
+static void
+consumer_found(struct source *s, const struct jsapi_consumer *c)
+{
+	if (s->keep || stands_there(s, c))
+		use_consumer(s, c);
+	else
+		ask(s, "CONSUMER.DELETE", "", 0, consumer_deleted);
+}
+
+static void
+consumer_asked(void *arg, enum nats_request_result result, const struct nats_message *m)
+{
+	struct source *s = arg;
+	struct jsapi_consumer c = {0};
+	struct jsapi_error err;
+	struct error e;
+	int read;
+
+	if (!answered(s, result, "asking for the consumer"))
+		return;
+	read = jsapi_read_consumer(m->data, m->data_len, &c, &err, &e);
+	if (read == 0) {
+		consumer_found(s, &c);
+		jsapi_consumer_fini(&c);
+	} else if (read == 1 && err.err_code == JSAPI_CONSUMER_NOT_FOUND) {
+		s->due = 0;
+		create_consumer(s);
+	} else {
+		trouble(s, false, read == 1 ? err.description : e.text);
+	}
+}
+
+static void
+ask_for_consumer(struct source *s)
+{
+	s->step = SOURCE_ASKING;
+	ask(s, "CONSUMER.INFO", "", 0, consumer_asked);
+}
+
+/* ---- starting and stopping ----------------------------------------------------------------------- */
+
+void
+source_start(struct source *s, const struct jsapi_stream *stream, uint64_t after_seq)
+{
+	source_stop(s);
+	s->keep = stream->retention != RETENTION_LIMITS;
+	snprintf(s->stream, sizeof s->stream, "%s", stream->name);
+	s->after_seq = after_seq;
+	s->ack_prefix[0] = '\0';
+	ask_for_consumer(s);
+}
+
+void
+source_stop(struct source *s)
+{
+	nats_request_cancel(&s->request);
+	puller_stop(&s->puller);
+	if (s->wait_timer != NULL)
+		evtimer_del(s->wait_timer);
+	s->step = SOURCE_IDLE;
+}
+
+void
+source_leave(struct source *s)
+{
+	char subject[SUBJECT_MAX];
+	struct error e;
+
+	source_flush_acks(s);
+	if (!s->config.topic->ephemeral || !s->made)
+		return;
+	if (jsapi_subject(subject, sizeof subject, s->config.topic->source_domain, "CONSUMER.DELETE.%s.%s",
+	        s->stream, s->consumer) > 0)
+		nats_conn_publish(s->conn, subject, NULL, NULL, 0, "", 0, &e);
+	s->made = false;
+}
+
+void
+source_pause(struct source *s)
+{
+	if (s->puller != NULL)
+		puller_pause(s->puller);
+}
+
+void
+source_resume(struct source *s)
+{
+	if (s->puller != NULL)
+		puller_resume(s->puller);
+}
+
+bool
+source_has_more(const struct source *s)
+{
+	return s->puller != NULL && puller_has_more(s->puller);
+}
+
+void
+source_repull(struct source *s)
+{
+	if (s->puller != NULL)
+		puller_repull(s->puller);
+}
