@@ -209,7 +209,8 @@ log_line(enum log_level level, const char *subject, const char *text)
 	if (!log_wants(level))
 		return;
 	if (logger.to == TO_SINK) {
-		logger.sink(level, text, logger.sink_arg);
+		if (logger.sink != NULL)
+			logger.sink(level, text, logger.sink_arg);
 		return;
 	}
 	if (logger.text.data == NULL)

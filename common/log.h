@@ -22,7 +22,8 @@ int log_open(const char *path, enum log_format format, enum log_level level, str
 int log_reopen(struct error *e);
 void log_close(void);
 
-/* A worker's log: each line is handed to sink instead. */
+/* A worker's log: each line is handed to sink instead; with sink NULL lines are dropped (the supervisor
+ * that owned the log is gone). */
 typedef void log_sink_fn(enum log_level level, const char *text, void *arg);
 void log_to_sink(log_sink_fn *sink, void *arg, enum log_level level);
 

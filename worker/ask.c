@@ -9,7 +9,7 @@
 
 struct nats_request *
 ask_api(const struct ask_end *end, const void *body, size_t len, nats_reply_fn *fn, void *arg,
-    struct error *e, const char *fmt, ...)
+	struct error *e, const char *fmt, ...)
 {
 	char verb[SUBJECT_MAX], subject[SUBJECT_MAX];
 	va_list ap;

@@ -13,7 +13,8 @@ struct ask_end {
 
 /* fmt: the API's subject behind "$JS.API.". As nats_conn_request. */
 struct nats_request *ask_api(const struct ask_end *end, const void *body, size_t len, nats_reply_fn *fn,
-    void *arg, struct error *e, const char *fmt, ...) __attribute__((format(printf, 7, 8)));
+			     void *arg, struct error *e, const char *fmt, ...)
+    __attribute__((format(printf, 7, 8)));
 
 /* Why there is no answer to read. */
 const char *ask_failure_text(enum nats_request_result result);

@@ -75,7 +75,7 @@ compose_set_source_created(struct composer *c, int64_t created_ns)
 {
 	strbuf_reset(&c->msg_id_head);
 	strbuf_addf(&c->msg_id_head, "%s%s:%s:%lld:", MSG_ID_LINE, c->conf->name, c->topic->key,
-	    (long long)created_ns);
+		    (long long)created_ns);
 }
 
 const char *
@@ -84,7 +84,7 @@ compose_subject(struct composer *c, const char *source_subject)
 	if (!c->map_subjects)
 		return source_subject;
 	if (subject_map(c->topic->target_subject_prefix, c->topic->target_subject_remove, source_subject,
-	        c->subject, sizeof c->subject) < 0)
+			c->subject, sizeof c->subject) < 0)
 		return NULL;
 	return c->subject;
 }
@@ -137,13 +137,13 @@ add_line_with_number(struct strbuf *out, const char *head, size_t head_len, uint
 
 const char *
 compose_headers(struct composer *c, const struct compose_source *m, enum compose_mode mode,
-    uint64_t expected_last, size_t *len)
+		uint64_t expected_last, size_t *len)
 {
 	if (add_carried_lines(c, m) != 0)
 		return NULL;
 	if (mode == COMPOSE_CHAIN)
 		add_line_with_number(&c->lines, EXPECTED_LAST_LINE, sizeof EXPECTED_LAST_LINE - 1,
-		    expected_last);
+				     expected_last);
 	else
 		add_line_with_number(&c->lines, c->msg_id_head.data, c->msg_id_head.len, m->seq);
 	add_origin(c, m);
@@ -171,5 +171,5 @@ compose_is_loop(const struct composer *c, const char *headers, size_t len)
 	if (headers == NULL)
 		return false;
 	return header_path_has(headers, len, c->conf->name) ||
-	    (c->topic->target_name[0] != '\0' && header_path_has(headers, len, c->topic->target_name));
+	       (c->topic->target_name[0] != '\0' && header_path_has(headers, len, c->topic->target_name));
 }

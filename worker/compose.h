@@ -44,11 +44,11 @@ const char *compose_subject(struct composer *c, const char *source_subject);
  * source's header block is not well-formed.
  */
 const char *compose_headers(struct composer *c, const struct compose_source *m, enum compose_mode mode,
-    uint64_t expected_last, size_t *len);
+			    uint64_t expected_last, size_t *len);
 
 /* The lines of a dead letter: the copy's, and why it is one. */
 const char *compose_dead_letter(struct composer *c, const struct compose_source *m, const char *reason,
-    size_t *len);
+				size_t *len);
 
 /* True if the path of the message says that it has been at the target, or here, before. */
 bool compose_is_loop(const struct composer *c, const char *headers, size_t len);

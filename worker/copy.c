@@ -134,7 +134,7 @@ publish(struct replicator *r, const struct sink_message *out, bool reply, uint64
 	int sent;
 
 	sent = reply ? sink_publish_asking(r->sink, out, pipeline_epoch(r->pipeline), id, &e)
-	             : sink_publish(r->sink, out, &e);
+		     : sink_publish(r->sink, out, &e);
 	/* A publish that fails leaves its slot empty: the chain breaks there, and a reply is late. */
 	if (sent != 0)
 		r->stats.counter[COUNTER_FAILED_MSGS]++;
@@ -147,25 +147,25 @@ static bool
 compose(struct replicator *r, struct copy *c)
 {
 	const struct compose_source source = {c->m->subject, c->m->headers, c->m->headers_len, c->seq,
-	    c->stored_ms};
+					      c->stored_ms};
 	size_t size;
 
 	c->out.subject = compose_subject(r->composer, c->m->subject);
 	if (c->out.subject == NULL) {
 		reject_message(r, c->m, c->seq, c->stored_ms, 0, "its subject maps to no valid subject",
-		    "change target_subject_prefix or target_subject_remove, or set on_reject");
+			       "change target_subject_prefix or target_subject_remove, or set on_reject");
 		return false;
 	}
 	if (!r->takes_all && !provision_takes_subject(&r->target_stream, c->out.subject)) {
 		reject_message(r, c->m, c->seq, c->stored_ms, 0, "the target stream takes no such subject",
-		    "add the mapped subject to the target stream, or set on_reject");
+			       "add the mapped subject to the target stream, or set on_reject");
 		return false;
 	}
 	c->out.lines = compose_headers(r->composer, &source, r->mode, pipeline_expected_last(r->pipeline),
-	    &c->out.lines_len);
+				       &c->out.lines_len);
 	if (c->out.lines == NULL) {
 		reject_message(r, c->m, c->seq, c->stored_ms, 0, "its header block is not well-formed",
-		    "set on_reject");
+			       "set on_reject");
 		return false;
 	}
 	c->out.data = c->m->data;
@@ -173,14 +173,14 @@ compose(struct replicator *r, struct copy *c)
 	size = nats_publish_size(c->out.lines_len, c->out.data_len);
 	if (size > nats_conn_info(r->target_conn)->max_payload) {
 		reject_message(r, c->m, c->seq, c->stored_ms, 10054,
-		    "with its headers it is larger than max_payload of the target's server",
-		    "raise max_payload there, or set on_reject");
+			       "with its headers it is larger than max_payload of the target's server",
+			       "raise max_payload there, or set on_reject");
 		return false;
 	}
 	if (r->target_stream.max_msg_size > 0 && size > (uint64_t)r->target_stream.max_msg_size) {
 		reject_message(r, c->m, c->seq, c->stored_ms, 10054,
-		    "with its headers it is larger than max_msg_size of the target stream",
-		    "raise max_msg_size there, or set on_reject");
+			       "with its headers it is larger than max_msg_size of the target stream",
+			       "raise max_msg_size there, or set on_reject");
 		return false;
 	}
 	return true;
@@ -196,7 +196,8 @@ send_copy(struct replicator *r, struct copy *c, bool more, struct mono now)
 	throttle_take(&r->throttle, size);
 	if (throttle_wait_ms(&r->throttle, now) > 0 || !has_room_for(r, size))
 		more = false;
-	ticket = pipeline_send(r->pipeline, c->seq, c->stored_ms, size, hash_subject(c->out.subject), more, now);
+	ticket =
+	    pipeline_send(r->pipeline, c->seq, c->stored_ms, size, hash_subject(c->out.subject), more, now);
 	if (ticket.wait) {
 		pipeline_hold(r->pipeline, ticket.id, nats_message_hold(c->m));
 		return;
@@ -252,7 +253,7 @@ copy_message(void *arg, const struct nats_message *m, const struct jsack *ack)
 		struct refusal refusal = refusal_classify(&r->refused, true);
 
 		reject_message(r, m, c.seq, c.stored_ms, r->refused.err_code, r->refused.description,
-		    refusal.cure);
+			       refusal.cure);
 		return;
 	}
 	if (!compose(r, &c))

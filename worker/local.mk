@@ -1,1 +1,50 @@
-# worker
+# The worker: what a topic's process does. worker/main.c is the program, the rest a library that tests link too.
+noinst_LIBRARIES += libsrworker.a
+libsrworker_a_SOURCES = \
+	worker/acklist.c \
+	worker/acklist.h \
+	worker/ask.c \
+	worker/ask.h \
+	worker/compose.c \
+	worker/compose.h \
+	worker/copy.c \
+	worker/gap.c \
+	worker/gap.h \
+	worker/locate.c \
+	worker/locate.h \
+	worker/pipeline.c \
+	worker/pipeline.h \
+	worker/poll.c \
+	worker/position.c \
+	worker/position.h \
+	worker/progress.c \
+	worker/provision.c \
+	worker/provision.h \
+	worker/refusal.c \
+	worker/refusal.h \
+	worker/reject.c \
+	worker/replicator.c \
+	worker/replicator.h \
+	worker/replicator_internal.h \
+	worker/scan.c \
+	worker/scan.h \
+	worker/seqset.c \
+	worker/seqset.h \
+	worker/sink.c \
+	worker/sink.h \
+	worker/slots.c \
+	worker/slots.h \
+	worker/source.c \
+	worker/source.h \
+	worker/throttle.c \
+	worker/throttle.h \
+	worker/watchdog.c \
+	worker/watchdog.h \
+	worker/worker.c \
+	worker/worker.h
+
+srlibexecdir = $(libexecdir)/stream-replicator
+srlibexec_PROGRAMS = worker/worker
+worker_worker_SOURCES = worker/main.c
+worker_worker_LDADD = libsrworker.a libsrcommon.a \
+	$(NATS_LIBS) $(CONFUSE_LIBS) $(EVENT_LIBS) $(JANSSON_LIBS) $(CRYPTO_LIBS)

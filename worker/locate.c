@@ -51,7 +51,7 @@ static void step_decide(struct locate *l);
 
 struct locate *
 locate_new(const struct locate_inputs *inputs, struct seqset *there, const struct locate_callbacks *callbacks,
-    void *arg)
+	   void *arg)
 {
 	struct locate *l = xcalloc(1, sizeof *l);
 
@@ -83,8 +83,7 @@ locate_free(struct locate **lp)
 	*lp = NULL;
 }
 
-static void
-fail(struct locate *l, enum locate_failure failure, const char *fmt, ...)
+static void fail(struct locate *l, enum locate_failure failure, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
 static void
@@ -128,7 +127,7 @@ answered(struct locate *l, enum nats_request_result result, const char *which)
 	if (result == NATS_REPLY)
 		return true;
 	fail(l, result == NATS_NO_RESPONDERS_REPLY ? LOCATE_HOLD : LOCATE_AGAIN, "%s: %s", which,
-	    ask_failure_text(result));
+	     ask_failure_text(result));
 	return false;
 }
 
@@ -176,7 +175,7 @@ target_made(void *arg, const char *failure)
 	l->provision = NULL;
 	if (failure != NULL) {
 		fail(l, LOCATE_HOLD, "target stream %s could not be made: %s", l->in.topic->target_stream,
-		    failure);
+		     failure);
 		return;
 	}
 	l->result.target_made = true;
@@ -190,8 +189,9 @@ make_target(struct locate *l)
 
 	if (l->in.topic->no_target_create) {
 		fail(l, LOCATE_HOLD,
-		    "target stream %s does not exist; make it, or leave no_target_create out of the configuration",
-		    l->in.topic->target_stream);
+		     "target stream %s does not exist; make it, or leave no_target_create out of the "
+		     "configuration",
+		     l->in.topic->target_stream);
 		return;
 	}
 	l->provision = provision_start(&l->target_end, l->in.topic, &l->result.source, target_made, l, &e);
@@ -206,9 +206,9 @@ same_streams(const struct locate *l)
 	const struct proto_checkpoint *memory = l->in.memory;
 
 	return l->in.pipeline != NULL && memory != NULL &&
-	    memory->source_created_ns == l->result.source.created_ns &&
-	    memory->target_created_ns == l->result.target.created_ns &&
-	    l->result.source.last_seq >= pipeline_source_seq(l->in.pipeline);
+	       memory->source_created_ns == l->result.source.created_ns &&
+	       memory->target_created_ns == l->result.target.created_ns &&
+	       l->result.source.last_seq >= pipeline_source_seq(l->in.pipeline);
 }
 
 static void step_slots(struct locate *l);
@@ -244,7 +244,7 @@ target_info(void *arg, enum nats_request_result result, const struct nats_messag
 		make_target(l);
 	else if (read == 1)
 		fail(l, kind_of(&err), "stream %s at the target: %s", l->in.topic->target_stream,
-		    err.description);
+		     err.description);
 	else
 		fail(l, LOCATE_AGAIN, "target: %s", e.text);
 }
@@ -267,7 +267,7 @@ rewound(struct locate *l)
 	position->outcome = POSITION_GO;
 	position->start = (struct pipeline_start){
 	    .mode = shared && l->in.topic->target_writers == TARGET_WRITERS_AUTO ? PIPELINE_SUBJECT
-	                                                                           : PIPELINE_CHAIN,
+										 : PIPELINE_CHAIN,
 	    .source_seq = l->result.rewind.source_seq,
 	    .target_seq = l->result.target.last_seq,
 	    .stretch_end = pipeline_stretch_end(l->in.pipeline),
@@ -306,7 +306,7 @@ read_all_slots(struct locate *l)
 		return;
 	}
 	l->slots = slots_read(&l->target_end, l->in.conf, l->in.topic, l->result.target.name, settled + 1,
-	    (size_t)count, slots_arrived, l, &e);
+			      (size_t)count, slots_arrived, l, &e);
 	if (l->slots == NULL)
 		fail(l, LOCATE_AGAIN, "%s", e.text);
 }
@@ -360,7 +360,7 @@ step_slots(struct locate *l)
 		return;
 	}
 	l->slots = slots_read(&l->target_end, l->in.conf, l->in.topic, l->result.target.name,
-	    l->result.target.last_seq, 1, last_slot_arrived, l, &e);
+			      l->result.target.last_seq, 1, last_slot_arrived, l, &e);
 	if (l->slots == NULL)
 		fail(l, LOCATE_AGAIN, "%s", e.text);
 }
@@ -398,7 +398,7 @@ newest_message(void *arg, enum nats_request_result result, const struct nats_mes
 	if (read == 0) {
 		l->facts.newest_seq = stored.seq;
 		l->facts.newest.kind = position_classify(l->in.conf, l->in.topic, stored.headers,
-		    stored.headers_len, &l->facts.newest.origin);
+							 stored.headers_len, &l->facts.newest.origin);
 		jsapi_stored_fini(&stored);
 	}
 	step_origin_check(l);
@@ -431,7 +431,7 @@ last_message(void *arg, enum nats_request_result result, const struct nats_messa
 		return;
 	}
 	l->facts.last.kind = position_classify(l->in.conf, l->in.topic, stored.headers, stored.headers_len,
-	    &l->facts.last.origin);
+					       &l->facts.last.origin);
 	jsapi_stored_fini(&stored);
 	step_origin_check(l);
 }
@@ -523,7 +523,7 @@ step_floor(struct locate *l)
 		return;
 	}
 	l->request = ask_api(&l->source_end, "", 0, consumer_info, l, &e, "CONSUMER.INFO.%s.%s",
-	    l->in.topic->stream, l->in.topic->name);
+			     l->in.topic->stream, l->in.topic->name);
 	if (l->request == NULL)
 		fail(l, LOCATE_AGAIN, "%s", e.text);
 }
@@ -558,8 +558,8 @@ scan_target(struct locate *l)
 	}
 	provision_mapped_filter(l->in.topic, filter, sizeof filter);
 	l->scan = scan_start(&l->target_end, l->in.conf, l->in.topic, l->result.target.name, filter,
-	    position->scan_from, l->result.target.last_seq, position->start.source_seq, l->there, scan_done, l,
-	    &e);
+			     position->scan_from, l->result.target.last_seq, position->start.source_seq,
+			     l->there, scan_done, l, &e);
 	if (l->scan == NULL)
 		fail(l, LOCATE_AGAIN, "%s", e.text);
 }
@@ -630,7 +630,7 @@ find_start_time(struct locate *l, int64_t time_ms)
 	strbuf_init(&body);
 	jsapi_write_consumer(&request, &body);
 	l->request = ask_api(&l->source_end, body.data, body.len, time_consumer_made, l, &e,
-	    "CONSUMER.CREATE.%s.%s", l->in.topic->stream, name);
+			     "CONSUMER.CREATE.%s.%s", l->in.topic->stream, name);
 	strbuf_fini(&body);
 	if (l->request == NULL)
 		fail(l, LOCATE_AGAIN, "%s", e.text);
@@ -644,8 +644,8 @@ step_decide(struct locate *l)
 
 	position_at_start(&l->facts, position);
 	if (position->outcome != POSITION_HALT && position->configured_start)
-		position->start.source_seq = position_configured_start(l->in.topic, &l->result.source, wall_ms(),
-		    &by_time_ms);
+		position->start.source_seq =
+		    position_configured_start(l->in.topic, &l->result.source, wall_ms(), &by_time_ms);
 	if (by_time_ms > 0)
 		find_start_time(l, by_time_ms);
 	else

@@ -49,7 +49,7 @@ struct locate_callbacks {
 
 /* there: our copies beyond the position are added. Callbacks come once, and may come from within. */
 struct locate *locate_new(const struct locate_inputs *inputs, struct seqset *there,
-    const struct locate_callbacks *callbacks, void *arg);
+			  const struct locate_callbacks *callbacks, void *arg);
 void locate_run(struct locate *l);
 void locate_free(struct locate **l);
 

@@ -64,7 +64,7 @@ struct pipeline {
 	uint64_t stretch_end;
 	uint64_t bytes;
 
-	uint32_t window; /* messages that may be in flight now */
+	uint32_t window;     /* messages that may be in flight now */
 	bool window_limited; /* it was full since it last grew */
 
 	uint32_t since_reply_msgs;
@@ -351,13 +351,14 @@ wants_reply(struct pipeline *p, bool more)
 	if (full)
 		p->window_limited = true;
 	return p->mode == PIPELINE_SUBJECT || p->reply_next || !more || full ||
-	    p->since_reply_msgs >= p->config.reply_every_msgs ||
-	    p->since_reply_bytes >= p->config.reply_every_bytes || slot_of(p, p->next - 1) <= p->stretch_end;
+	       p->since_reply_msgs >= p->config.reply_every_msgs ||
+	       p->since_reply_bytes >= p->config.reply_every_bytes ||
+	       slot_of(p, p->next - 1) <= p->stretch_end;
 }
 
 struct pipeline_ticket
 pipeline_send(struct pipeline *p, uint64_t seq, int64_t stored_ms, uint64_t bytes, uint64_t subject_hash,
-    bool more, struct mono now)
+	      bool more, struct mono now)
 {
 	struct pipeline_ticket ticket = {.id = p->next};
 	struct entry *e;
@@ -454,7 +455,7 @@ settle_subject(struct pipeline *p, uint64_t id, uint64_t seq)
 
 enum pipeline_verdict
 pipeline_reply(struct pipeline *p, uint32_t epoch, uint64_t id, const struct pipeline_answer *answer,
-    uint64_t *seq, const char **why)
+	       uint64_t *seq, const char **why)
 {
 	*seq = 0;
 	if (epoch != p->epoch || id < p->head || id >= p->next)

@@ -84,9 +84,9 @@ uint64_t pipeline_expected_last(const struct pipeline *p);
 void pipeline_skip(struct pipeline *p, uint64_t seq);
 
 struct pipeline_ticket {
-	uint64_t id;            /* names the entry in its epoch */
-	bool reply;             /* ask for one */
-	bool wait;              /* SUBJECT: do not send now; pipeline_ready will name it */
+	uint64_t id; /* names the entry in its epoch */
+	bool reply;  /* ask for one */
+	bool wait;   /* SUBJECT: do not send now; pipeline_ready will name it */
 };
 
 /*
@@ -95,7 +95,7 @@ struct pipeline_ticket {
  * dropped when the entry leaves the ring, may be NULL; set it for entries that wait.
  */
 struct pipeline_ticket pipeline_send(struct pipeline *p, uint64_t seq, int64_t stored_ms, uint64_t bytes,
-    uint64_t subject_hash, bool more, struct mono now);
+				     uint64_t subject_hash, bool more, struct mono now);
 /* Attaches what the caller keeps for a waiting entry; taken back by pipeline_ready. */
 void pipeline_hold(struct pipeline *p, uint64_t id, void *held);
 /* The next waiting entry whose subject has become free; *held is the caller's again. */
@@ -116,7 +116,7 @@ enum pipeline_verdict {
 };
 /* Takes the reply to entry id. *seq: source sequence of that entry (0 if it is not in the ring). */
 enum pipeline_verdict pipeline_reply(struct pipeline *p, uint32_t epoch, uint64_t id,
-    const struct pipeline_answer *answer, uint64_t *seq, const char **why);
+				     const struct pipeline_answer *answer, uint64_t *seq, const char **why);
 
 /* Looks for replies that are late. */
 enum pipeline_verdict pipeline_tick(struct pipeline *p, struct mono now, const char **why);

@@ -52,7 +52,7 @@ watch(struct replicator *r)
 	case WATCHDOG_UNHEALTHY:
 		r->stats.counter[COUNTER_WATCHDOG_UNHEALTHY]++;
 		replicator_hold(r, WORKER_HOLDING,
-		    "no progress for 40 s although the source holds messages; it goes on trying");
+				"no progress for 40 s although the source holds messages; it goes on trying");
 		break;
 	}
 }
@@ -66,7 +66,8 @@ count_gap(struct replicator *r, const struct gap_counts *counts)
 	r->stats.counter[COUNTER_GAP_DELETED_MSGS] += counts->deleted;
 	r->stats.counter[COUNTER_GAP_EXPIRED_MSGS] += counts->expired;
 	if (counts->expired > 0)
-		replicator_incident(r, "gap", "%llu messages were gone before they were copied, within %llu to %llu",
+		replicator_incident(
+		    r, "gap", "%llu messages were gone before they were copied, within %llu to %llu",
 		    (unsigned long long)counts->expired, (unsigned long long)counts->expired_range.from,
 		    (unsigned long long)counts->expired_range.to);
 }
@@ -111,7 +112,7 @@ ask_pending(struct replicator *r)
 	struct error e;
 
 	r->pending_request = ask_api(&end, "", 0, pending_arrived, r, &e, "CONSUMER.INFO.%s.%s",
-	    r->topic->stream, r->topic->name);
+				     r->topic->stream, r->topic->name);
 }
 
 static void

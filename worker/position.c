@@ -14,7 +14,7 @@
 
 enum position_slot_kind
 position_classify(const struct conf *conf, const struct conf_topic *topic, const char *headers,
-    size_t headers_len, struct origin *origin)
+		  size_t headers_len, struct origin *origin)
 {
 	const char *colon = strchr(topic->adopt, ':');
 
@@ -32,7 +32,7 @@ position_classify(const struct conf *conf, const struct conf_topic *topic, const
 
 uint64_t
 position_configured_start(const struct conf_topic *topic, const struct jsapi_stream *source, int64_t now_ms,
-    int64_t *by_time_ms)
+			  int64_t *by_time_ms)
 {
 	*by_time_ms = 0;
 	switch (topic->start) {
@@ -71,14 +71,14 @@ static bool
 memory_of_this_target(const struct position_facts *f)
 {
 	return f->have_memory && f->memory.target_created_ns == f->target->created_ns &&
-	    strcmp(f->memory.target_stream, f->target->name) == 0;
+	       strcmp(f->memory.target_stream, f->target->name) == 0;
 }
 
 static bool
 memory_of_this_source(const struct position_facts *f)
 {
 	return f->have_memory && f->memory.source_created_ns == f->source->created_ns &&
-	    strcmp(f->memory.source_stream, f->source->name) == 0;
+	       strcmp(f->memory.source_stream, f->source->name) == 0;
 }
 
 /* The newest message of ours at the target, if one is known. */
@@ -121,12 +121,13 @@ source_is_another(const struct position_facts *f, char *text, size_t size)
 
 	if (f->have_memory && strcmp(f->memory.source_stream, f->source->name) == 0 && !known) {
 		snprintf(text, size, "stream %s was deleted and created again since message %" PRIu64,
-		    f->source->name, f->memory.source_seq);
+			 f->source->name, f->memory.source_seq);
 		return true;
 	}
 	if (known && f->memory.source_seq > f->source->last_seq) {
-		snprintf(text, size, "stream %s went back: message %" PRIu64 " was copied, its last one is %" PRIu64,
-		    f->source->name, f->memory.source_seq, f->source->last_seq);
+		snprintf(text, size,
+			 "stream %s went back: message %" PRIu64 " was copied, its last one is %" PRIu64,
+			 f->source->name, f->memory.source_seq, f->source->last_seq);
 		return true;
 	}
 	/* A start anew that is remembered as such explains what an older source left at the target. */
@@ -134,17 +135,18 @@ source_is_another(const struct position_facts *f, char *text, size_t size)
 		return false;
 	if ((uint64_t)ours->origin.seq > f->source->last_seq) {
 		snprintf(text, size,
-		    "stream %s went back or was made anew: the target holds its message %" PRId64
-		    ", its last one is %" PRIu64,
-		    f->source->name, ours->origin.seq, f->source->last_seq);
+			 "stream %s went back or was made anew: the target holds its message %" PRId64
+			 ", its last one is %" PRIu64,
+			 f->source->name, ours->origin.seq, f->source->last_seq);
 		return true;
 	}
 	if (f->have_origin_check && f->origin_check_ms != 0 && ours->origin.stored_ms >= 0 &&
 	    f->origin_check_ms != ours->origin.stored_ms) {
 		snprintf(text, size,
-		    "message %" PRId64 " of stream %s is not the one that was copied (stored at other times: %" PRId64
-		    " and %" PRId64 " ms)",
-		    ours->origin.seq, f->source->name, f->origin_check_ms, ours->origin.stored_ms);
+			 "message %" PRId64
+			 " of stream %s is not the one that was copied (stored at other times: %" PRId64
+			 " and %" PRId64 " ms)",
+			 ours->origin.seq, f->source->name, f->origin_check_ms, ours->origin.stored_ms);
 		return true;
 	}
 	return false;
@@ -172,7 +174,8 @@ source_reset(const struct position_facts *f, struct position *out)
 		return true;
 	}
 	out->outcome = POSITION_HALT;
-	snprintf(out->text, sizeof out->text,
+	snprintf(
+	    out->text, sizeof out->text,
 	    "%s; set on_source_reset = restart to copy it from its start, or resume_from = SEQUENCE to go on "
 	    "from a sequence",
 	    text);
@@ -191,13 +194,13 @@ target_reset(const struct position_facts *f, struct position *out)
 	if (!f->have_memory || memory_of_this_target(f))
 		return false;
 	snprintf(text, sizeof text,
-	    "target stream %s is another one than message %" PRIu64 " was copied to as %" PRIu64, f->target->name,
-	    f->memory.source_seq, f->memory.target_seq);
+		 "target stream %s is another one than message %" PRIu64 " was copied to as %" PRIu64,
+		 f->target->name, f->memory.source_seq, f->memory.target_seq);
 	incident(out, "target_reset", text);
 	if (f->topic->on_target_reset == TARGET_RESET_HALT) {
 		out->outcome = POSITION_HALT;
 		snprintf(out->text, sizeof out->text,
-		    "%s; set on_target_reset = restart to fill it again, or continue to go on", text);
+			 "%s; set on_target_reset = restart to fill it again, or continue to go on", text);
 	} else if (f->topic->on_target_reset == TARGET_RESET_CONTINUE && memory_of_this_source(f)) {
 		go_from(out, f->memory.source_seq, "from the checkpoint, at a new target stream");
 	} else if (ours != NULL && at == f->target->last_seq) {
@@ -217,9 +220,9 @@ target_went_back(const struct position_facts *f, struct position *out)
 	if (!memory_of_this_target(f) || f->target->last_seq >= f->memory.target_seq)
 		return false;
 	snprintf(text, sizeof text,
-	    "target stream %s went back from sequence %" PRIu64 " to %" PRIu64
-	    "; what it lost is copied again",
-	    f->target->name, f->memory.target_seq, f->target->last_seq);
+		 "target stream %s went back from sequence %" PRIu64 " to %" PRIu64
+		 "; what it lost is copied again",
+		 f->target->name, f->memory.target_seq, f->target->last_seq);
 	incident(out, "target_went_back", text);
 	if (f->last.kind == SLOT_OURS) {
 		go_from(out, (uint64_t)f->last.origin.seq, "from the last message that the target kept");
@@ -227,7 +230,8 @@ target_went_back(const struct position_facts *f, struct position *out)
 		begin_anew(f, out);
 	} else {
 		out->outcome = POSITION_HALT;
-		snprintf(out->text, sizeof out->text,
+		snprintf(
+		    out->text, sizeof out->text,
 		    "target stream %s went back from sequence %" PRIu64 " to %" PRIu64
 		    ", and the message there tells no position; set resume_from = SEQUENCE for one start",
 		    f->target->name, f->memory.target_seq, f->target->last_seq);
@@ -242,7 +246,7 @@ static bool
 growth_is_ours(const struct jsapi_stream *t)
 {
 	return !t->subject_delete_markers && !t->allow_msg_schedules && !t->allow_msg_counter &&
-	    !t->has_sources && !t->mirror;
+	       !t->has_sources && !t->mirror;
 }
 
 static void
@@ -250,10 +254,11 @@ halt_between(const struct position_facts *f, uint64_t seq, uint64_t at, struct p
 {
 	out->outcome = POSITION_HALT;
 	snprintf(out->text, sizeof out->text,
-	    "the position is not certain: the target's last sequence is %" PRIu64
-	    ", but its message is gone, and message %" PRIu64 " of the source is the newest known to be there, as %" PRIu64
-	    "; set resume_from = target, checkpoint or SEQUENCE for one start",
-	    f->target->last_seq, seq, at);
+		 "the position is not certain: the target's last sequence is %" PRIu64
+		 ", but its message is gone, and message %" PRIu64
+		 " of the source is the newest known to be there, as %" PRIu64
+		 "; set resume_from = target, checkpoint or SEQUENCE for one start",
+		 f->target->last_seq, seq, at);
 }
 
 /* The message at the last sequence is gone: count from the newest pair that is known. */
@@ -295,7 +300,7 @@ static void
 behind_foreign(const struct position_facts *f, bool remembered, struct position *out)
 {
 	incident(out, "foreign_writer",
-	    "the target's last message is not this topic's although target_writers = exclusive");
+		 "the target's last message is not this topic's although target_writers = exclusive");
 	out->scan_from = remembered ? f->memory.target_seq : 0;
 	if (remembered)
 		go_from(out, f->memory.source_seq, "from the checkpoint, behind another writer's message");
@@ -342,7 +347,7 @@ static bool
 is_shared(const struct position_facts *f)
 {
 	return f->topic->target_writers == TARGET_WRITERS_SHARED ||
-	    (f->topic->target_writers == TARGET_WRITERS_AUTO && f->last.kind == SLOT_FOREIGN);
+	       (f->topic->target_writers == TARGET_WRITERS_AUTO && f->last.kind == SLOT_FOREIGN);
 }
 
 /* resume_from, for one start; false if the setting does not decide here. */
@@ -357,11 +362,12 @@ resume_as_told(const struct position_facts *f, struct position *out)
 	out->scan_from = f->target->last_seq;
 	if (f->topic->resume_from == RESUME_SEQUENCE)
 		go_from(out, f->topic->resume_sequence > 0 ? f->topic->resume_sequence - 1 : 0,
-		    "from resume_from");
+			"from resume_from");
 	else if (f->topic->resume_from == RESUME_CHECKPOINT && f->have_memory)
 		go_from(out, f->memory.source_seq, "from the checkpoint, as resume_from says");
 	else if (f->topic->resume_from == RESUME_TARGET && ours != NULL)
-		go_from(out, (uint64_t)ours->origin.seq, "from the target's newest copy, as resume_from says");
+		go_from(out, (uint64_t)ours->origin.seq,
+			"from the target's newest copy, as resume_from says");
 	else
 		return false;
 	incident(out, "resume", out->text);
@@ -377,7 +383,8 @@ stretch_end(const struct position_facts *f, const struct position *out)
 {
 	uint64_t window = f->topic->max_inflight, last = f->target->last_seq, end;
 	bool same_map = memory_of_this_target(f) && f->memory.map_hash == f->map_hash &&
-	    f->topic->max_age_ms == 0 && !f->topic->ephemeral && !f->apply_resume && out->incident == NULL;
+			f->topic->max_age_ms == 0 && !f->topic->ephemeral && !f->apply_resume &&
+			out->incident == NULL;
 
 	if (same_map || (last == 0 && !f->have_memory))
 		return 0;
@@ -416,7 +423,7 @@ position_at_start(const struct position_facts *f, struct position *out)
 
 static void
 take_slot(const struct pipeline *p, const struct position_slot *slot, size_t i, struct seqset *there,
-    struct position_rewind *out)
+	  struct position_rewind *out)
 {
 	struct pipeline_entry_view entry;
 	uint64_t seq = (uint64_t)slot->origin.seq;
@@ -441,7 +448,7 @@ take_slot(const struct pipeline *p, const struct position_slot *slot, size_t i, 
 
 void
 position_rewind(const struct pipeline *p, const struct position_slot *slots, size_t count,
-    struct seqset *there, struct position_rewind *out)
+		struct seqset *there, struct position_rewind *out)
 {
 	struct pipeline_entry_view entry;
 	bool prefix = true;

@@ -28,7 +28,7 @@ struct position_slot {
 
 /* What a message of the target is to this topic: ours, ours under an adopted name, or foreign. */
 enum position_slot_kind position_classify(const struct conf *conf, const struct conf_topic *topic,
-    const char *headers, size_t headers_len, struct origin *origin);
+					  const char *headers, size_t headers_len, struct origin *origin);
 
 struct position_facts {
 	const struct conf *conf;
@@ -65,8 +65,9 @@ enum position_outcome {
 struct position {
 	enum position_outcome outcome;
 	struct pipeline_start start;
-	uint64_t presettled;  /* the next so many messages that policy does not skip are at the target already */
-	uint64_t scan_from;   /* SUBJECT mode: target sequence behind which ours are read back */
+	uint64_t
+	    presettled; /* the next so many messages that policy does not skip are at the target already */
+	uint64_t scan_from;    /* SUBJECT mode: target sequence behind which ours are read back */
 	bool configured_start; /* start.source_seq is to be found by the configured start */
 	char text[640];        /* halt: reason and cure; else how the position was found, for the log */
 	const char *incident;  /* kind, NULL for none */
@@ -82,15 +83,15 @@ bool position_wants_origin_check(const struct position_facts *facts, uint64_t *s
 /* The source sequence before the first message to copy, as configured, at a first start. START_TIME and
  * START_DELTA are found by the server: *by_time_ms is set then, else 0. */
 uint64_t position_configured_start(const struct conf_topic *topic, const struct jsapi_stream *source,
-    int64_t now_ms, int64_t *by_time_ms);
+				   int64_t now_ms, int64_t *by_time_ms);
 
 /* What the slots behind T hold, compared with what was in flight. */
 struct position_rewind {
-	uint64_t source_seq;  /* settled now */
-	uint64_t found;       /* copies of ours that were not known to be settled */
-	uint64_t repeats;     /* copies of what was settled before */
+	uint64_t source_seq; /* settled now */
+	uint64_t found;      /* copies of ours that were not known to be settled */
+	uint64_t repeats;    /* copies of what was settled before */
 	uint64_t foreign;
-	uint64_t missing;     /* not there though later ones are: they will be sent again, out of order */
+	uint64_t missing; /* not there though later ones are: they will be sent again, out of order */
 	uint64_t first_repeat, first_missing; /* source sequences, 0 for none */
 };
 /*
@@ -98,6 +99,6 @@ struct position_rewind {
  * are at the target beyond the new position go into *there.
  */
 void position_rewind(const struct pipeline *p, const struct position_slot *slots, size_t count,
-    struct seqset *there, struct position_rewind *out);
+		     struct seqset *there, struct position_rewind *out);
 
 #endif

@@ -44,8 +44,7 @@ takes_replies(const struct replicator *r)
 static void
 entry_refused(struct replicator *r, uint64_t seq, const struct jsapi_error *error)
 {
-	struct refusal refusal =
-	    refusal_classify(error, r->topic->on_reject != REJECT_HALT);
+	struct refusal refusal = refusal_classify(error, r->topic->on_reject != REJECT_HALT);
 
 	switch (refusal.action) {
 	case REFUSAL_REWIND:
@@ -55,7 +54,7 @@ entry_refused(struct replicator *r, uint64_t seq, const struct jsapi_error *erro
 	case REFUSAL_HOLD:
 		r->stats.counter[COUNTER_FAILED_MSGS]++;
 		replicator_hold(r, WORKER_HOLDING, "the target refuses message %llu: %s (%d); %s",
-		    (unsigned long long)seq, error->description, error->err_code, refusal.cure);
+				(unsigned long long)seq, error->description, error->err_code, refusal.cure);
 		break;
 	case REFUSAL_REJECT:
 		r->stats.counter[COUNTER_FAILED_MSGS]++;
@@ -68,7 +67,7 @@ entry_refused(struct replicator *r, uint64_t seq, const struct jsapi_error *erro
 
 static void
 act_on(struct replicator *r, enum pipeline_verdict verdict, uint64_t seq, const char *why,
-    const struct sink_answer *answer)
+       const struct sink_answer *answer)
 {
 	if (verdict == PIPELINE_GO_ON)
 		return;
@@ -87,7 +86,8 @@ progress_reply(void *arg, uint32_t epoch, uint64_t id, const struct sink_answer 
 {
 	struct replicator *r = arg;
 	struct pipeline_answer a = {
-	    .accepted = !answer->no_responders && answer->ack.error.code == 0 && answer->ack.error.err_code == 0,
+	    .accepted =
+		!answer->no_responders && answer->ack.error.code == 0 && answer->ack.error.err_code == 0,
 	    .duplicate = answer->ack.duplicate,
 	    .seq = answer->ack.seq,
 	};
@@ -248,7 +248,8 @@ readback_arrived(void *arg, const struct position_slot *slots, size_t count, con
 		uint64_t want = r->stretch_seqs[r->stretch_checked - r->stretch_first + i];
 
 		if (slots[i].kind == SLOT_OURS && (uint64_t)slots[i].origin.seq != want) {
-			replicator_incident(r, "late_publish",
+			replicator_incident(
+			    r, "late_publish",
 			    "target sequence %llu holds message %lld where message %llu was sent",
 			    (unsigned long long)(r->stretch_checked + i), (long long)slots[i].origin.seq,
 			    (unsigned long long)want);
@@ -280,5 +281,5 @@ progress_stretch_check(struct replicator *r)
 	if (count > READBACK_MAX)
 		count = READBACK_MAX;
 	r->readback = slots_read(&end, r->conf, r->topic, r->target_stream.name, r->stretch_checked, count,
-	    readback_arrived, r, &e);
+				 readback_arrived, r, &e);
 }

@@ -47,7 +47,7 @@ contained(const struct jsapi_stream *target, const struct conf_topic *topic, con
 	const char *have;
 
 	if (subject_map(topic->target_subject_prefix, topic->target_subject_remove, filter, mapped,
-	        sizeof mapped) < 0)
+			sizeof mapped) < 0)
 		return false;
 	for (size_t i = 0; (have = subject_at(target, i)) != NULL; i++)
 		if (subject_filter_contains(have, mapped))
@@ -63,7 +63,7 @@ has_transform(const struct jsapi_stream *source)
 
 bool
 provision_takes_all(const struct conf_topic *topic, const struct jsapi_stream *source,
-    const struct jsapi_stream *target)
+		    const struct jsapi_stream *target)
 {
 	const char *subject;
 	size_t i;
@@ -97,7 +97,7 @@ provision_mapped_filter(const struct conf_topic *topic, char *out, size_t size)
 
 void
 provision_header_policy(const struct conf_topic *topic, const struct jsapi_stream *target,
-    struct header_policy *policy)
+			struct header_policy *policy)
 {
 	*policy = (struct header_policy){
 	    .pass_rollup = topic->pass_rollup && target->allow_rollup,
@@ -121,14 +121,15 @@ unfit(const struct jsapi_stream *t)
 
 const char *
 provision_refusal(const struct conf_topic *topic, const struct jsapi_stream *source,
-    const struct jsapi_stream *target, char *buf, size_t size)
+		  const struct jsapi_stream *target, char *buf, size_t size)
 {
 	const char *why = unfit(target);
 
 	if (source->created_ns == target->created_ns && strcmp(source->name, target->name) == 0) {
 		snprintf(buf, size,
-		    "source_url and target_url reach the same stream %s; name another target_stream or target_url",
-		    source->name);
+			 "source_url and target_url reach the same stream %s; name another target_stream or "
+			 "target_url",
+			 source->name);
 		return buf;
 	}
 	if (why != NULL) {
@@ -151,9 +152,9 @@ ask_to_create(struct provision *p, struct error *e)
 	body = json_dumps(p->config, JSON_COMPACT);
 	if (body == NULL)
 		return error_set(e, ERR_MEMORY, "target stream %s: its configuration cannot be written",
-		    p->topic->target_stream);
-	p->request = ask_api(&p->end, body, strlen(body), created, p, e, "STREAM.CREATE.%s",
-	    p->topic->target_stream);
+				 p->topic->target_stream);
+	p->request =
+	    ask_api(&p->end, body, strlen(body), created, p, e, "STREAM.CREATE.%s", p->topic->target_stream);
 	free(body);
 	return p->request != NULL ? 0 : -1;
 }
@@ -173,7 +174,7 @@ static bool
 is_about_replicas(const struct jsapi_error *err)
 {
 	return err->err_code == 10005 || err->err_code == 10074 || err->err_code == 10023 ||
-	    err->err_code == 10052;
+	       err->err_code == 10052;
 }
 
 static void
@@ -209,7 +210,7 @@ created(void *arg, enum nats_request_result result, const struct nats_message *m
 
 struct provision *
 provision_start(const struct ask_end *end, const struct conf_topic *topic, const struct jsapi_stream *source,
-    provision_done_fn *done, void *arg, struct error *e)
+		provision_done_fn *done, void *arg, struct error *e)
 {
 	struct provision *p = xcalloc(1, sizeof *p);
 
@@ -218,9 +219,9 @@ provision_start(const struct ask_end *end, const struct conf_topic *topic, const
 	p->done = done;
 	p->arg = arg;
 	p->replicas = source->replicas > 0 ? source->replicas : 1;
-	p->config = jsapi_target_config(source, topic->target_stream, topic->target_subject_prefix,
-	    topic->target_subject_remove, (const char *const *)topic->filter_subjects, topic->filter_count,
-	    p->replicas, e);
+	p->config = jsapi_target_config(
+	    source, topic->target_stream, topic->target_subject_prefix, topic->target_subject_remove,
+	    (const char *const *)topic->filter_subjects, topic->filter_count, p->replicas, e);
 	if (p->config == NULL || ask_to_create(p, e) != 0)
 		provision_cancel(&p);
 	return p;

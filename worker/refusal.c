@@ -14,10 +14,10 @@ struct row {
 };
 
 static const struct row rows[] = {
-    {10071, REFUSAL_REWIND, ""}, /* wrong last sequence */
-    {10164, REFUSAL_REWIND, ""}, /* the same, newer servers */
-    {10158, REFUSAL_REWIND, ""}, /* duplicate in process: not known yet */
-    {10008, REFUSAL_REWIND, ""}, /* no leader yet */
+    {10071, REFUSAL_REWIND, ""},        /* wrong last sequence */
+    {10164, REFUSAL_REWIND, ""},        /* the same, newer servers */
+    {10158, REFUSAL_REWIND, ""},        /* duplicate in process: not known yet */
+    {10008, REFUSAL_REWIND, ""},        /* no leader yet */
     {10167, REFUSAL_REWIND_SLOWER, ""}, /* too many requests: the ingest queue is full */
     {10077, REFUSAL_HOLD, "make room in the target stream, or raise its limits"}, /* store failed: full */
     {10047, REFUSAL_HOLD, "give the target's JetStream more storage"},

@@ -42,18 +42,19 @@ letter_answered(void *arg, enum nats_request_result result, const struct nats_me
 	    ack.error.code == 0 && ack.seq > 0) {
 		r->stats.counter[COUNTER_DEAD_LETTER_MSGS]++;
 		replicator_incident(r, "dead_letter", "message %llu went to %s: %s", (unsigned long long)seq,
-		    r->topic->dead_letter_subject, r->letter_reason);
+				    r->topic->dead_letter_subject, r->letter_reason);
 		nats_held_free(&r->letter);
 		pass_over(r, seq);
 		copy_go_on(r);
 		return;
 	}
-	replicator_hold(r, WORKER_HOLDING,
+	replicator_hold(
+	    r, WORKER_HOLDING,
 	    "message %llu is to go to dead_letter_subject %s, where %s; bind a stream to that subject",
 	    (unsigned long long)seq, r->topic->dead_letter_subject,
-	    result == NATS_REPLY                 ? "it was not stored"
-	        : result == NATS_REQUEST_TIMEOUT ? "nothing answered"
-	                                         : "no stream takes it");
+	    result == NATS_REPLY             ? "it was not stored"
+	    : result == NATS_REQUEST_TIMEOUT ? "nothing answered"
+					     : "no stream takes it");
 }
 
 static void
@@ -61,7 +62,7 @@ send_letter(struct replicator *r)
 {
 	const struct nats_message *m = nats_held_message(r->letter);
 	const struct compose_source source = {m->subject, m->headers, m->headers_len, r->letter_seq,
-	    r->letter_stored_ms};
+					      r->letter_stored_ms};
 	uint64_t limit = nats_conn_info(r->target_conn)->max_payload;
 	size_t len, data_len = m->data_len;
 	const char *lines = compose_dead_letter(r->composer, &source, r->letter_reason, &len);
@@ -75,8 +76,9 @@ send_letter(struct replicator *r)
 
 		lines = compose_dead_letter(r->composer, &bare, r->letter_reason, &len);
 	}
-	r->letter_request = nats_conn_request(r->target_conn, r->topic->dead_letter_subject, lines, len, m->data,
-	    data_len, r->topic->ack_timeout_ms, letter_answered, r, &e);
+	r->letter_request =
+	    nats_conn_request(r->target_conn, r->topic->dead_letter_subject, lines, len, m->data, data_len,
+			      r->topic->ack_timeout_ms, letter_answered, r, &e);
 	if (r->letter_request == NULL)
 		replicator_hold(r, WORKER_HOLDING, "dead letter: %s", e.text);
 }
@@ -90,7 +92,7 @@ reject_continue(struct replicator *r)
 
 static void
 begin_letter(struct replicator *r, const struct nats_message *m, uint64_t seq, int64_t stored_ms,
-    const char *reason)
+	     const char *reason)
 {
 	source_pause(r->source);
 	r->paused_for_room = true;
@@ -105,7 +107,7 @@ begin_letter(struct replicator *r, const struct nats_message *m, uint64_t seq, i
 
 void
 reject_message(struct replicator *r, const struct nats_message *m, uint64_t seq, int64_t stored_ms, int code,
-    const char *reason, const char *cure)
+	       const char *reason, const char *cure)
 {
 	char text[512];
 
@@ -115,13 +117,14 @@ reject_message(struct replicator *r, const struct nats_message *m, uint64_t seq,
 	r->stats.counter[COUNTER_REJECTED_MSGS]++;
 	switch (r->topic->on_reject) {
 	case REJECT_HALT:
-		replicator_incident(r, "reject", "message %llu (%s): %s", (unsigned long long)seq, m->subject, text);
+		replicator_incident(r, "reject", "message %llu (%s): %s", (unsigned long long)seq, m->subject,
+				    text);
 		replicator_halt(r, "message %llu (%s) can never be stored: %s; %s", (unsigned long long)seq,
-		    m->subject, text, cure);
+				m->subject, text, cure);
 		break;
 	case REJECT_SKIP:
 		replicator_incident(r, "reject", "message %llu (%s) was passed over: %s",
-		    (unsigned long long)seq, m->subject, text);
+				    (unsigned long long)seq, m->subject, text);
 		r->stats.counter[COUNTER_SKIPPED_MSGS]++;
 		pass_over(r, seq);
 		break;

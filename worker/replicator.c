@@ -92,8 +92,9 @@ stop_reading(struct replicator *r)
 static void
 enter(struct replicator *r, enum phase phase)
 {
-	static const char *const names[PHASE_END] = {"idle", "connecting", "barrier", "locating", "starting",
-	    "copying", "backoff", "settling", "paused", "halted", "drained"};
+	static const char *const names[PHASE_END] = {"idle",     "connecting", "barrier", "locating",
+						     "starting", "copying",    "backoff", "settling",
+						     "paused",   "halted",     "drained"};
 
 	if (phase == r->phase)
 		return;
@@ -189,7 +190,7 @@ go_back(struct replicator *r)
 	if (!both_up(r)) {
 		enter(r, PHASE_CONNECTING);
 	} else if (r->want_pause && !r->want_drain && r->phase != PHASE_BARRIER &&
-	    pipeline_inflight_msgs(r->pipeline) == 0) {
+		   pipeline_inflight_msgs(r->pipeline) == 0) {
 		enter(r, PHASE_PAUSED);
 		tell(r, WORKER_PAUSED, "");
 	} else if (!send_barrier(r)) {
@@ -295,16 +296,22 @@ report_findings(struct replicator *r, const struct locate_result *result)
 		replicator_incident(r, result->position.incident, "%s", result->position.incident_text);
 	if (rewind->repeats > 0)
 		replicator_incident(r, "repeat",
-		    "%llu messages are at the target twice, the first is %llu: late publishes of an old connection",
-		    (unsigned long long)rewind->repeats, (unsigned long long)rewind->first_repeat);
+				    "%llu messages are at the target twice, the first is %llu: late "
+				    "publishes of an old connection",
+				    (unsigned long long)rewind->repeats,
+				    (unsigned long long)rewind->first_repeat);
 	if (rewind->missing > 0)
 		replicator_incident(r, "missing",
-		    "%llu messages were not at the target though later ones are, the first is %llu; sent again",
-		    (unsigned long long)rewind->missing, (unsigned long long)rewind->first_missing);
+				    "%llu messages were not at the target though later ones are, the first "
+				    "is %llu; sent again",
+				    (unsigned long long)rewind->missing,
+				    (unsigned long long)rewind->first_missing);
 	if (rewind->foreign > 0)
-		replicator_incident(r, "foreign_writer", "%llu messages of another writer at target stream %s%s",
+		replicator_incident(
+		    r, "foreign_writer", "%llu messages of another writer at target stream %s%s",
 		    (unsigned long long)rewind->foreign, r->target_stream.name,
-		    r->topic->target_writers == TARGET_WRITERS_AUTO ? "; it is used as shared from now on" : "");
+		    r->topic->target_writers == TARGET_WRITERS_AUTO ? "; it is used as shared from now on"
+								    : "");
 }
 
 /* What has been sent keeps its decision, or the map would change under publishes still on their way. */
@@ -331,7 +338,7 @@ restart_pipeline(struct replicator *r, const struct locate_result *result)
 		start.stretch_end = old_end;
 	if (r->mode == COMPOSE_CHAIN && start.mode == PIPELINE_SUBJECT)
 		log_info("replicator", "target stream %s has other writers: order is kept per subject",
-		    r->target_stream.name);
+			 r->target_stream.name);
 	if (nats_conn_server_at_least(r->target_conn, 2, 11) && window > QUEUED_BY_SERVER)
 		window = QUEUED_BY_SERVER;
 	keep_decisions(r);
@@ -375,8 +382,8 @@ locate_done(void *arg, struct locate_result *result)
 		return;
 	}
 	log_info("replicator", "copying from source sequence %llu, target sequence %llu: %s",
-	    (unsigned long long)kept.position.start.source_seq + 1,
-	    (unsigned long long)kept.position.start.target_seq, kept.position.text);
+		 (unsigned long long)kept.position.start.source_seq + 1,
+		 (unsigned long long)kept.position.start.target_seq, kept.position.text);
 	restart_pipeline(r, &kept);
 	remember(r, &kept.position.start);
 	if (!kept.rewound)
@@ -436,8 +443,7 @@ source_ready(void *arg, bool filters_here, uint32_t granted)
 	if (filters_here && !r->filters_here)
 		log_info("replicator", "the source's server takes no list of filters; they are applied here");
 	r->filters_here = filters_here;
-	pipeline_limit_window(r->pipeline,
-	    granted > 0 && granted < r->topic->max_inflight ? granted : 0);
+	pipeline_limit_window(r->pipeline, granted > 0 && granted < r->topic->max_inflight ? granted : 0);
 	enter(r, PHASE_COPYING);
 	tell(r, WORKER_COPYING, "");
 	copy_go_on(r);
@@ -559,16 +565,16 @@ make_conn(struct replicator *r, bool is_source, struct error *e)
 {
 	static const struct nats_conn_callbacks source = {source_up, source_down, NULL, source_async_error};
 	static const struct nats_conn_callbacks target = {target_up, target_down, target_writable,
-	    target_async_error};
+							  target_async_error};
 	const struct conf_topic *t = r->topic;
 	struct endpoint ep;
 	struct nats_conn *conn;
 
-	if (endpoint_parse(is_source ? t->source_url : t->target_url, is_source ? &t->source_tls : &t->target_tls,
-	        &ep, e) != 0)
+	if (endpoint_parse(is_source ? t->source_url : t->target_url,
+			   is_source ? &t->source_tls : &t->target_tls, &ep, e) != 0)
 		return NULL;
 	conn = nats_conn_new(r->base, &ep, is_source ? "source" : "target", t->name,
-	    is_source ? &source : &target, r);
+			     is_source ? &source : &target, r);
 	endpoint_fini(&ep);
 	return conn;
 }
@@ -583,7 +589,7 @@ drain_over(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	log_info("replicator", "%u messages in flight were not settled in time",
-	    pipeline_inflight_msgs(r->pipeline));
+		 pipeline_inflight_msgs(r->pipeline));
 	enter(r, PHASE_DRAINED);
 	progress_checkpoint_now(r);
 	source_leave(r->source);
@@ -645,8 +651,8 @@ take_position(struct replicator *r, const struct proto_position *position)
 
 struct replicator *
 replicator_new(struct event_base *base, const struct conf *conf, const struct conf_topic *topic,
-    const struct proto_position *position, const struct replicator_reports *reports, void *arg,
-    struct error *e)
+	       const struct proto_position *position, const struct replicator_reports *reports, void *arg,
+	       struct error *e)
 {
 	struct replicator *r = xcalloc(1, sizeof *r);
 
@@ -685,8 +691,8 @@ replicator_start(struct replicator *r)
 static void
 free_timers(struct replicator *r)
 {
-	struct event **timers[] = {&r->backoff_timer, &r->tick_timer, &r->checkpoint_timer, &r->poll_timer,
-	    &r->room_timer, &r->drain_timer};
+	struct event **timers[] = {&r->backoff_timer, &r->tick_timer, &r->checkpoint_timer,
+				   &r->poll_timer,    &r->room_timer, &r->drain_timer};
 
 	for (size_t i = 0; i < sizeof timers / sizeof timers[0]; i++)
 		if (*timers[i] != NULL)
@@ -777,7 +783,7 @@ replicator_drain(struct replicator *r)
 {
 	const struct timeval after = {PROTO_SETTLE_MS / 1000, (PROTO_SETTLE_MS % 1000) * 1000};
 	bool known = r->phase == PHASE_COPYING || r->phase == PHASE_STARTING || r->phase == PHASE_SETTLING ||
-	    r->phase == PHASE_PAUSED || r->phase == PHASE_HALTED;
+		     r->phase == PHASE_PAUSED || r->phase == PHASE_HALTED;
 
 	if (r->phase == PHASE_DRAINED)
 		return;

@@ -23,8 +23,8 @@ struct replicator_reports {
 /* conf and topic are borrowed and must outlive it; position's strings are copied. NULL with *e if the
  * configuration cannot be used. */
 struct replicator *replicator_new(struct event_base *base, const struct conf *conf,
-    const struct conf_topic *topic, const struct proto_position *position,
-    const struct replicator_reports *reports, void *arg, struct error *e);
+				  const struct conf_topic *topic, const struct proto_position *position,
+				  const struct replicator_reports *reports, void *arg, struct error *e);
 void replicator_start(struct replicator *r);
 void replicator_free(struct replicator **r);
 

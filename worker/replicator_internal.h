@@ -82,10 +82,10 @@ struct replicator {
 	bool have_memory, memory_is_own;
 	struct proto_checkpoint memory;
 	bool apply_resume;
-	bool proven_before;     /* this process has been copying */
-	uint64_t presettled;    /* that many more are at the target already */
-	struct seqset there;    /* at the target already, beyond the settled prefix */
-	struct seqset decided;  /* were sent before a rewind: max_age must not decide otherwise now */
+	bool proven_before;        /* this process has been copying */
+	uint64_t presettled;       /* that many more are at the target already */
+	struct seqset there;       /* at the target already, beyond the settled prefix */
+	struct seqset decided;     /* were sent before a rewind: max_age must not decide otherwise now */
 	struct seqset passed_over; /* rejected: not sent again */
 
 	/* A message that the target refused by itself; it is dealt with when it comes again. */
@@ -152,7 +152,7 @@ void copy_room_timer(evutil_socket_t fd, short what, void *arg);
 
 /* reject.c */
 void reject_message(struct replicator *r, const struct nats_message *m, uint64_t seq, int64_t stored_ms,
-    int code, const char *reason, const char *cure);
+		    int code, const char *reason, const char *cure);
 void reject_cancel(struct replicator *r);
 /* Sends the dead letter once nothing is in flight before it. */
 void reject_continue(struct replicator *r);

@@ -123,8 +123,8 @@ consumer_created(void *arg, enum nats_request_result result, const struct nats_m
 
 struct scan *
 scan_start(const struct ask_end *end, const struct conf *conf, const struct conf_topic *topic,
-    const char *stream, const char *filter, uint64_t after, uint64_t last, uint64_t after_source,
-    struct seqset *there, scan_done_fn *done, void *arg, struct error *e)
+	   const char *stream, const char *filter, uint64_t after, uint64_t last, uint64_t after_source,
+	   struct seqset *there, scan_done_fn *done, void *arg, struct error *e)
 {
 	struct scan *s = xcalloc(1, sizeof *s);
 	const struct jsapi_consumer_request request = {
@@ -151,11 +151,11 @@ scan_start(const struct ask_end *end, const struct conf *conf, const struct conf
 	s->arg = arg;
 	snprintf(s->stream, sizeof s->stream, "%s", stream);
 	snprintf(s->consumer, sizeof s->consumer, "sr_scan_%ld_%llx", (long)getpid(),
-	    (unsigned long long)mono_now().ns);
+		 (unsigned long long)mono_now().ns);
 	strbuf_init(&body);
 	jsapi_write_consumer(&request, &body);
-	s->request = ask_api(end, body.data, body.len, consumer_created, s, e, "CONSUMER.CREATE.%s.%s", stream,
-	    s->consumer);
+	s->request = ask_api(end, body.data, body.len, consumer_created, s, e, "CONSUMER.CREATE.%s.%s",
+			     stream, s->consumer);
 	strbuf_fini(&body);
 	if (s->request == NULL)
 		scan_cancel(&s);
@@ -177,8 +177,8 @@ scan_cancel(struct scan **sp)
 		puller_stop(&s->puller);
 		strbuf_init(&subject);
 		strbuf_reserve(&subject, 1024);
-		if (jsapi_subject(subject.data, subject.cap, s->end.domain, "CONSUMER.DELETE.%s.%s", s->stream,
-		        s->consumer) > 0)
+		if (jsapi_subject(subject.data, subject.cap, s->end.domain, "CONSUMER.DELETE.%s.%s",
+				  s->stream, s->consumer) > 0)
 			nats_conn_publish(s->end.conn, subject.data, NULL, NULL, 0, "", 0, &ignored);
 		strbuf_fini(&subject);
 	}

@@ -21,8 +21,9 @@ typedef void scan_done_fn(void *arg, const struct scan_result *result);
  * consumer. filter: the mapped subjects of the topic, "" for all.
  */
 struct scan *scan_start(const struct ask_end *end, const struct conf *conf, const struct conf_topic *topic,
-    const char *stream, const char *filter, uint64_t after, uint64_t last, uint64_t after_source,
-    struct seqset *there, scan_done_fn *done, void *arg, struct error *e);
+			const char *stream, const char *filter, uint64_t after, uint64_t last,
+			uint64_t after_source, struct seqset *there, scan_done_fn *done, void *arg,
+			struct error *e);
 void scan_cancel(struct scan **s);
 
 #endif

@@ -114,7 +114,7 @@ sink_publish(struct sink *s, const struct sink_message *m, struct error *e)
 
 int
 sink_publish_asking(struct sink *s, const struct sink_message *m, uint32_t epoch, uint64_t id,
-    struct error *e)
+		    struct error *e)
 {
 	char reply[REPLY_MAX];
 

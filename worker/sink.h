@@ -47,7 +47,7 @@ struct sink_message {
 int sink_publish(struct sink *s, const struct sink_message *m, struct error *e);
 /* Publishes and asks for a reply. */
 int sink_publish_asking(struct sink *s, const struct sink_message *m, uint32_t epoch, uint64_t id,
-    struct error *e);
+			struct error *e);
 
 /*
  * Asks for a reply that can only be a refusal: a publish that expects an impossible last sequence. When

@@ -58,16 +58,16 @@ take_answer(struct slots *s, size_t index, const struct nats_message *m, char *t
 	int read = jsapi_read_stored(m->data, m->data_len, &stored, &err, &e);
 
 	if (read == 0) {
-		slot->kind = position_classify(s->conf, s->topic, stored.headers, stored.headers_len,
-		    &slot->origin);
+		slot->kind =
+		    position_classify(s->conf, s->topic, stored.headers, stored.headers_len, &slot->origin);
 		jsapi_stored_fini(&stored);
 		return 0;
 	}
 	slot->kind = SLOT_GONE;
 	if (read == 1 && (err.err_code == JSAPI_MESSAGE_NOT_FOUND || err.code == 404))
 		return 0;
-	snprintf(text, size, "reading message %llu of the target: %s",
-	    (unsigned long long)(s->first + index), read == 1 ? err.description : e.text);
+	snprintf(text, size, "reading message %llu of the target: %s", (unsigned long long)(s->first + index),
+		 read == 1 ? err.description : e.text);
 	return -1;
 }
 
@@ -106,13 +106,14 @@ ask_next(struct slots *s, struct slot_request *r, struct error *e)
 	r->owner = s;
 	r->index = s->asked++;
 	len = snprintf(body, sizeof body, "{\"seq\":%llu}", (unsigned long long)(s->first + r->index));
-	r->request = ask_api(&s->end, body, (size_t)len, answer_arrived, r, e, "STREAM.MSG.GET.%s", s->stream);
+	r->request =
+	    ask_api(&s->end, body, (size_t)len, answer_arrived, r, e, "STREAM.MSG.GET.%s", s->stream);
 	return r->request != NULL ? 0 : -1;
 }
 
 struct slots *
 slots_read(const struct ask_end *end, const struct conf *conf, const struct conf_topic *topic,
-    const char *stream, uint64_t first, size_t count, slots_done_fn *done, void *arg, struct error *e)
+	   const char *stream, uint64_t first, size_t count, slots_done_fn *done, void *arg, struct error *e)
 {
 	struct slots *s = xcalloc(1, sizeof *s);
 

@@ -12,7 +12,8 @@ struct slots;
 typedef void slots_done_fn(void *arg, const struct position_slot *slots, size_t count, const char *failure);
 
 struct slots *slots_read(const struct ask_end *end, const struct conf *conf, const struct conf_topic *topic,
-    const char *stream, uint64_t first, size_t count, slots_done_fn *done, void *arg, struct error *e);
+			 const char *stream, uint64_t first, size_t count, slots_done_fn *done, void *arg,
+			 struct error *e);
 void slots_cancel(struct slots **s);
 
 #endif

@@ -80,7 +80,7 @@ static void create_consumer(struct source *s);
 
 struct source *
 source_new(struct event_base *base, struct nats_conn *conn, const struct source_config *config,
-    const struct source_callbacks *callbacks, void *arg)
+	   const struct source_callbacks *callbacks, void *arg)
 {
 	struct source *s = xcalloc(1, sizeof *s);
 
@@ -93,7 +93,7 @@ source_new(struct event_base *base, struct nats_conn *conn, const struct source_
 	acklist_init(&s->unacked);
 	if (config->topic->ephemeral)
 		snprintf(s->consumer, sizeof s->consumer, "%.200s_%ld_%llx", config->topic->name,
-		    (long)getpid(), (unsigned long long)wall_ms());
+			 (long)getpid(), (unsigned long long)wall_ms());
 	else
 		snprintf(s->consumer, sizeof s->consumer, "%s", config->topic->name);
 	return s;
@@ -177,9 +177,9 @@ publish_ack_of(struct source *s, const struct jsack *ack, const char *body)
 	char subject[ACK_SUBJECT_MAX];
 
 	snprintf(subject, sizeof subject, "%s.%llu.%llu.%llu.%lld.%llu%s", s->ack_prefix,
-	    (unsigned long long)ack->delivered, (unsigned long long)ack->stream_seq,
-	    (unsigned long long)ack->consumer_seq, (long long)ack->stored_ns,
-	    (unsigned long long)ack->pending, s->ack_suffix);
+		 (unsigned long long)ack->delivered, (unsigned long long)ack->stream_seq,
+		 (unsigned long long)ack->consumer_seq, (long long)ack->stored_ns,
+		 (unsigned long long)ack->pending, s->ack_suffix);
 	publish_ack(s, subject, body);
 }
 
@@ -271,7 +271,7 @@ in_order(struct source *s, const struct jsack *ack)
 		if (s->due == 0)
 			return true;
 		snprintf(text, sizeof text, "%llu earlier deliveries are due before message %llu",
-		    (unsigned long long)s->due, (unsigned long long)ack->stream_seq);
+			 (unsigned long long)s->due, (unsigned long long)ack->stream_seq);
 		trouble(s, false, text);
 		return false;
 	}
@@ -282,7 +282,7 @@ in_order(struct source *s, const struct jsack *ack)
 		return true;
 	}
 	snprintf(text, sizeof text, "delivery %llu of the consumer came where %llu was due",
-	    (unsigned long long)ack->consumer_seq, (unsigned long long)s->next_consumer_seq);
+		 (unsigned long long)ack->consumer_seq, (unsigned long long)s->next_consumer_seq);
 	trouble(s, false, text);
 	return false;
 }
@@ -350,8 +350,9 @@ wait_for_redeliveries(struct source *s)
 {
 	const struct timeval after = {ACK_WAIT_EXPLICIT_S, 0};
 
-	log_info("source", "%llu deliveries were lost on their way; waiting %d s until the server repeats them",
-	    (unsigned long long)s->due, ACK_WAIT_EXPLICIT_S);
+	log_info("source",
+		 "%llu deliveries were lost on their way; waiting %d s until the server repeats them",
+		 (unsigned long long)s->due, ACK_WAIT_EXPLICIT_S);
 	s->step = SOURCE_WAITING;
 	if (s->wait_timer == NULL)
 		s->wait_timer = evtimer_new(s->base, wait_over, s);
@@ -447,7 +448,7 @@ consumer_created(void *arg, enum nats_request_result result, const struct nats_m
 		char text[512];
 
 		snprintf(text, sizeof text, "consumer %s: %s", s->consumer,
-		    read == 1 ? err.description : e.text);
+			 read == 1 ? err.description : e.text);
 		trouble(s, false, text);
 	}
 }
@@ -461,7 +462,8 @@ create_consumer(struct source *s)
 	fill_request(s, &r);
 	strbuf_init(&body);
 	jsapi_write_consumer(&r, &body);
-	ask(s, r.durable ? "CONSUMER.DURABLE.CREATE" : "CONSUMER.CREATE", body.data, body.len, consumer_created);
+	ask(s, r.durable ? "CONSUMER.DURABLE.CREATE" : "CONSUMER.CREATE", body.data, body.len,
+	    consumer_created);
 	strbuf_fini(&body);
 }
 
@@ -489,7 +491,7 @@ stands_there(const struct source *s, const struct jsapi_consumer *c)
 	if (jsapi_check_consumer(&r, c, &filters_here, &ignored) != 0 && !filters_here)
 		return false;
 	return c->num_ack_pending <= acklist_count(&s->unacked) && c->delivered_stream_seq <= s->after_seq &&
-	    s->after_seq - c->delivered_stream_seq < NEAR;
+	       s->after_seq - c->delivered_stream_seq < NEAR;
 }
 
 static void
@@ -579,7 +581,7 @@ source_leave(struct source *s)
 	if (!s->config.topic->ephemeral || !s->made)
 		return;
 	if (jsapi_subject(subject, sizeof subject, s->config.topic->source_domain, "CONSUMER.DELETE.%s.%s",
-	        s->stream, s->consumer) > 0)
+			  s->stream, s->consumer) > 0)
 		nats_conn_publish(s->conn, subject, NULL, NULL, 0, "", 0, &e);
 	s->made = false;
 }

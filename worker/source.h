@@ -34,11 +34,11 @@ struct source_config {
 	const struct conf_topic *topic; /* borrowed, must outlive it */
 	uint32_t credit_msgs;           /* asked for and not delivered yet, at most */
 	uint64_t credit_bytes;
-	uint32_t max_unacked;           /* what the window and the credit need */
+	uint32_t max_unacked; /* what the window and the credit need */
 };
 
 struct source *source_new(struct event_base *base, struct nats_conn *conn, const struct source_config *config,
-    const struct source_callbacks *callbacks, void *arg);
+			  const struct source_callbacks *callbacks, void *arg);
 void source_free(struct source **s);
 
 /*
