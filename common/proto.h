@@ -58,6 +58,7 @@ enum proto_type {
 	PROTO_PAUSE,      /* empty */
 	PROTO_RESUME,     /* empty */
 	PROTO_DRAIN,      /* empty: settle what is in flight and exit 0 */
+	PROTO_LOG_LEVEL,  /* u8 enum log_level: lines below it need not be sent from now on */
 	/* child to supervisor */
 	PROTO_HELLO,      /* struct proto_hello: first frame */
 	PROTO_READY,      /* empty: configuration understood, at work */
@@ -230,6 +231,8 @@ void proto_checkpoint_encode(struct strbuf *out, const struct proto_checkpoint *
 int proto_checkpoint_decode(const uint8_t *data, size_t len, struct proto_checkpoint *v, struct error *e);
 void proto_stats_encode(struct strbuf *out, const struct proto_stats *v);
 int proto_stats_decode(const uint8_t *data, size_t len, struct proto_stats *v, struct error *e);
+void proto_log_level_encode(struct strbuf *out, enum log_level level);
+int proto_log_level_decode(const uint8_t *data, size_t len, enum log_level *level, struct error *e);
 void proto_state_encode(struct strbuf *out, const struct proto_state *v);
 int proto_state_decode(const uint8_t *data, size_t len, struct proto_state *v, struct error *e);
 void proto_log_encode(struct strbuf *out, const struct proto_log *v);

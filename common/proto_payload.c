@@ -149,6 +149,21 @@ proto_stats_decode(const uint8_t *data, size_t len, struct proto_stats *v, struc
 }
 
 void
+proto_log_level_encode(struct strbuf *out, enum log_level level)
+{
+	bytes_put_u8(out, (uint8_t)level);
+}
+
+int
+proto_log_level_decode(const uint8_t *data, size_t len, enum log_level *level, struct error *e)
+{
+	struct bytes in = {data, len, false};
+
+	*level = (enum log_level)bytes_get_u8(&in);
+	return bytes_end(&in) && *level <= LOG_LEVEL_ERROR ? 0 : refuse("LOG_LEVEL", len, e);
+}
+
+void
 proto_state_encode(struct strbuf *out, const struct proto_state *v)
 {
 	bytes_put_u8(out, (uint8_t)v->state);

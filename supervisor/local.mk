@@ -1,1 +1,33 @@
-# supervisor
+# The supervisor as a library, for the program and its tests.
+noinst_LIBRARIES += libsrsupervisor.a
+libsrsupervisor_a_SOURCES = \
+	supervisor/child.c \
+	supervisor/child.h \
+	supervisor/child_frames.c \
+	supervisor/children.c \
+	supervisor/children.h \
+	supervisor/control.c \
+	supervisor/control.h \
+	supervisor/daemon.c \
+	supervisor/daemon.h \
+	supervisor/notify.c \
+	supervisor/notify.h \
+	supervisor/reload.c \
+	supervisor/reload.h \
+	supervisor/request.c \
+	supervisor/request.h \
+	supervisor/restart.c \
+	supervisor/restart.h \
+	supervisor/spawn.c \
+	supervisor/spawn.h \
+	supervisor/status.c \
+	supervisor/status.h \
+	supervisor/store.c \
+	supervisor/store.h \
+	supervisor/supervisor.c \
+	supervisor/supervisor.h \
+	supervisor/throttle.c \
+	supervisor/throttle.h \
+	supervisor/totals.c \
+	supervisor/totals.h \
+	supervisor/verbs.c

@@ -16,7 +16,9 @@ unit_tests = \
 	test_nats_conn \
 	test_origin \
 	test_proto \
+	test_restart \
 	test_subject \
+	test_totals \
 	test_units
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
@@ -59,6 +61,15 @@ test_jsack_LDADD = $(UNIT_LDADD)
 test_origin_SOURCES = tests/unit/test_origin.c $(unit_sources)
 test_origin_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_origin_LDADD = $(UNIT_LDADD)
+
+# The supervisor's pure parts.
+test_restart_SOURCES = tests/unit/test_restart.c $(unit_sources)
+test_restart_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_restart_LDADD = libsrsupervisor.a $(UNIT_LDADD)
+
+test_totals_SOURCES = tests/unit/test_totals.c $(unit_sources)
+test_totals_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_totals_LDADD = libsrsupervisor.a $(UNIT_LDADD)
 
 # Those that need a nats-server.
 server_sources = tests/unit/server.c tests/unit/server.h

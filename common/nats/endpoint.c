@@ -5,8 +5,6 @@
  * Error texts here never quote the URL: what looks like a port or an option may be a piece of a password
  * that should have been written percent-encoded. The caller shows the URL through endpoint_mask().
  */
-#include "build-config.h"
-
 #include "common/nats/endpoint.h"
 
 #include <arpa/inet.h>

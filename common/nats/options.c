@@ -3,8 +3,6 @@
  * told to do nothing by itself: no reconnecting, no pings, no flushing thread, no other server than the
  * one it is given. May block on files.
  */
-#include "build-config.h"
-
 #include "common/nats/options.h"
 
 #include <limits.h>

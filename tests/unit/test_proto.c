@@ -319,6 +319,19 @@ START_TEST(log_round_trip)
 }
 END_TEST
 
+START_TEST(log_level_round_trip)
+{
+	enum log_level out;
+
+	proto_log_level_encode(&buf, LOG_LEVEL_DEBUG);
+	ck_assert_int_eq(proto_log_level_decode(bytes(), buf.len, &out, NULL), 0);
+	ck_assert_int_eq(out, LOG_LEVEL_DEBUG);
+	ck_assert_int_eq(proto_log_level_decode(bytes(), 0, &out, NULL), -1);
+	buf.data[0] = LOG_LEVEL_ERROR + 1;
+	ck_assert_int_eq(proto_log_level_decode(bytes(), buf.len, &out, NULL), -1);
+}
+END_TEST
+
 START_TEST(incident_round_trip)
 {
 	char kind[] = "gap", detail[] = "1 to 5 expired before they were copied";
@@ -385,6 +398,7 @@ unit_suite(void)
 	tcase_add_test(payloads, stats_round_trip);
 	tcase_add_test(payloads, state_round_trip);
 	tcase_add_test(payloads, log_round_trip);
+	tcase_add_test(payloads, log_level_round_trip);
 	tcase_add_test(payloads, incident_round_trip);
 	tcase_add_test(payloads, refuses_nul_inside_text);
 	tcase_add_test(payloads, long_text_is_cut);

@@ -1,0 +1,151 @@
+/* The verb `status`: once, as JSON, or over and over. Runs in the user's commands. */
+#include "admin/status.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "admin/client.h"
+#include "admin/status_table.h"
+
+static volatile sig_atomic_t interrupted;
+
+static void
+on_interrupt(int sig)
+{
+	(void)sig;
+	interrupted = 1;
+}
+
+static json_t *
+get_status(const char *path, struct error *e)
+{
+	struct client *client = client_connect(path, e);
+	json_t *status = client != NULL ? client_ask(client, "status", NULL, e) : NULL;
+
+	client_close(&client);
+	/* A refusal has no topics; a status that is not ok has. */
+	if (status != NULL && !json_is_array(json_object_get(status, "topics"))) {
+		error_set(e, ERR_PROTOCOL, "the answer is no status");
+		json_decref(status);
+		status = NULL;
+	}
+	return status;
+}
+
+static bool
+want_color(void)
+{
+	const char *no_color = getenv("NO_COLOR");
+
+	return isatty(STDOUT_FILENO) && (no_color == NULL || no_color[0] == '\0');
+}
+
+static void
+print_json(const json_t *status)
+{
+	json_dumpf(status, stdout, JSON_INDENT(2));
+	printf("\n");
+}
+
+/* One screen: what was there is overwritten, so that nothing flickers. */
+static void
+print_screen(const char *text, bool in_place)
+{
+	if (!in_place) {
+		printf("%s\n", text);
+		fflush(stdout);
+		return;
+	}
+	printf("\033[H");
+	for (const char *line = text; *line != '\0';) {
+		size_t len = strcspn(line, "\n");
+
+		printf("%.*s\033[K\n", (int)len, line);
+		line += len + (line[len] == '\n');
+	}
+	printf("\033[J");
+	fflush(stdout);
+}
+
+static int
+show_once(const char *path, bool json)
+{
+	struct error e = ERROR_INIT;
+	json_t *status = get_status(path, &e);
+	struct strbuf out;
+	bool ok;
+
+	if (status == NULL) {
+		fprintf(stderr, "stream-replicator: %s\n", e.text);
+		return COMMAND_EXIT_FAILED;
+	}
+	strbuf_init(&out);
+	status_table(&out, status, want_color());
+	if (json)
+		print_json(status);
+	else
+		fputs(out.data, stdout);
+	strbuf_fini(&out);
+	ok = json_is_true(json_object_get(status, "ok"));
+	json_decref(status);
+	return ok ? COMMAND_EXIT_OK : COMMAND_EXIT_FAILED;
+}
+
+/* One look; a supervisor that is gone may be back at the next. */
+static bool
+watch_once(const char *path, bool in_place)
+{
+	struct error e = ERROR_INIT;
+	json_t *status = get_status(path, &e);
+	bool ok = json_is_true(json_object_get(status, "ok"));
+	struct strbuf out;
+
+	strbuf_init(&out);
+	if (status != NULL)
+		status_table(&out, status, want_color());
+	else
+		strbuf_addf(&out, "%s\n", e.text);
+	print_screen(out.data, in_place);
+	strbuf_fini(&out);
+	json_decref(status);
+	return ok;
+}
+
+static int
+watch(const char *path)
+{
+	struct sigaction action = {.sa_handler = on_interrupt};
+	struct timespec second = {1, 0};
+	bool in_place = isatty(STDOUT_FILENO), ok = false;
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	if (in_place)
+		printf("\033[2J");
+	while (!interrupted && !ferror(stdout)) {
+		ok = watch_once(path, in_place);
+		if (!interrupted)
+			nanosleep(&second, NULL);
+	}
+	return ok ? COMMAND_EXIT_OK : COMMAND_EXIT_FAILED;
+}
+
+int
+admin_status(const struct command *c)
+{
+	struct error e = ERROR_INIT;
+	char *path = client_socket_path(c->config, c->socket, &e);
+	int rc;
+
+	if (path == NULL) {
+		fprintf(stderr, "stream-replicator: %s\n", e.text);
+		return e.code == ERR_CONFIG ? COMMAND_EXIT_CONFIG : COMMAND_EXIT_FAILED;
+	}
+	rc = c->watch ? watch(path) : show_once(path, c->json);
+	free(path);
+	return rc;
+}

@@ -1,0 +1,44 @@
+/* The program stream-replicator: reads the command line and hands over to the part that does the verb. */
+#include <stdlib.h>
+
+#include "admin/command.h"
+#include "admin/control_verbs.h"
+#include "admin/status.h"
+#include "supervisor/supervisor.h"
+
+static int
+run(const struct command *c)
+{
+	struct supervisor_options options = {
+	    .config_path = c->config,
+	    .pidfile = c->pidfile,
+	    .topics = c->topics,
+	    .topic_count = c->topic_count,
+	    .daemonize = c->daemonize,
+	    .debug = c->debug,
+	};
+
+	return supervisor_run(&options);
+}
+
+static int (*const verbs[COMMAND_VERB_END])(const struct command *c) = {
+    [COMMAND_RUN] = run,
+    [COMMAND_STATUS] = admin_status,
+    [COMMAND_PAUSE] = admin_control,
+    [COMMAND_RESUME] = admin_control,
+    [COMMAND_RESTART] = admin_control,
+    [COMMAND_RELOAD] = admin_control,
+    [COMMAND_STOP] = admin_control,
+};
+
+int
+main(int argc, char **argv)
+{
+	struct command c;
+	int rc = command_parse(argc, argv, getenv("TOPICS"), &c);
+
+	if (rc < 0)
+		rc = verbs[c.verb](&c);
+	command_fini(&c);
+	return rc;
+}

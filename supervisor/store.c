@@ -1,0 +1,176 @@
+/*
+ * The supervisor's use of state.db. Invariant: nothing here ends or holds up the process; a trouble is
+ * logged when it begins and when it ends. Must not include sqlite3.h: state/ is the one that does.
+ */
+#include "supervisor/store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/xalloc.h"
+#include "state/state.h"
+
+#define COMMIT_MS 1000
+#define HURRY_MS  200  /* store_hurry() commits no more often */
+#define RETRY_MS  5000 /* between two tries to open, or to commit after a failure */
+
+struct store {
+	char *dir;
+	struct state *state; /* NULL while it cannot be opened */
+	char problem[768];
+	struct mono last_try; /* of opening or committing */
+};
+
+static void
+set_problem(struct store *s, const char *text)
+{
+	if (text[0] != '\0' && s->problem[0] == '\0')
+		log_error("supervisor",
+			  "state: %s; copying goes on, positions are not kept until this is cured", text);
+	else if (text[0] == '\0' && s->problem[0] != '\0')
+		log_info("supervisor", "state: the database is in order again");
+	snprintf(s->problem, sizeof s->problem, "%s", text);
+}
+
+static void
+open_state(struct store *s)
+{
+	struct error e = ERROR_INIT;
+	char *set_aside = NULL;
+
+	s->last_try = mono_now();
+	s->state = state_open(s->dir, &set_aside, &e);
+	set_problem(s, s->state != NULL ? "" : e.text);
+	if (set_aside == NULL)
+		return;
+	log_warn("supervisor",
+		 "state: the database could not be used and was set aside as %s; a new one was made",
+		 set_aside);
+	if (s->state != NULL)
+		store_incident(s, "", "state_set_aside", set_aside);
+	free(set_aside);
+}
+
+struct store *
+store_new(const char *dir)
+{
+	struct store *s = xcalloc(1, sizeof *s);
+
+	s->dir = xstrdup(dir);
+	open_state(s);
+	return s;
+}
+
+static void
+commit(struct store *s, struct mono now)
+{
+	struct error e = ERROR_INIT;
+
+	s->last_try = now;
+	if (state_commit(s->state, &e) == 0)
+		set_problem(s, state_problem(s->state));
+	else
+		set_problem(s, e.text);
+}
+
+void
+store_free(struct store **store)
+{
+	struct store *s = *store;
+
+	*store = NULL;
+	if (s == NULL)
+		return;
+	if (s->state != NULL) {
+		commit(s, mono_now());
+		state_close(&s->state);
+	}
+	free(s->dir);
+	free(s);
+}
+
+void
+store_put_checkpoint(struct store *s, const char *topic, const char *worker, const struct proto_checkpoint *c)
+{
+	if (s->state != NULL)
+		state_put_checkpoint(s->state, topic, worker, c);
+}
+
+bool
+store_get_checkpoint(struct store *s, const char *topic, const char *worker, struct proto_checkpoint *c)
+{
+	struct error e = ERROR_INIT;
+	int found;
+
+	if (s->state == NULL)
+		return false;
+	found = state_get_checkpoint(s->state, topic, worker, c, &e);
+	if (found < 0)
+		set_problem(s, e.text);
+	return found > 0;
+}
+
+void
+store_incident(struct store *s, const char *topic, const char *kind, const char *detail)
+{
+	if (s->state != NULL)
+		state_add_incident(s->state, wall_ms(), topic, kind, detail);
+}
+
+void
+store_put_note(struct store *s, const char *what, const char *topic, const char *value)
+{
+	char *key;
+
+	if (s->state == NULL)
+		return;
+	key = xasprintf("%s:%s", what, topic);
+	state_put_meta(s->state, key, value);
+	free(key);
+}
+
+char *
+store_get_note(struct store *s, const char *what, const char *topic)
+{
+	struct error e = ERROR_INIT;
+	char *key, *value = NULL;
+
+	if (s->state == NULL)
+		return xstrdup("");
+	key = xasprintf("%s:%s", what, topic);
+	if (state_get_meta(s->state, key, &value, &e) < 0)
+		set_problem(s, e.text);
+	free(key);
+	return value != NULL ? value : xstrdup("");
+}
+
+bool
+store_tick(struct store *s, struct mono now)
+{
+	int64_t pause = s->problem[0] != '\0' ? RETRY_MS : COMMIT_MS;
+
+	if (mono_ms_between(s->last_try, now) < pause)
+		return false;
+	if (s->state == NULL) {
+		open_state(s);
+		return s->state != NULL;
+	}
+	if (state_dirty(s->state))
+		commit(s, now);
+	return false;
+}
+
+void
+store_hurry(struct store *s, struct mono now)
+{
+	if (s->state != NULL && s->problem[0] == '\0' && mono_ms_between(s->last_try, now) >= HURRY_MS)
+		commit(s, now);
+}
+
+const char *
+store_problem(const struct store *s)
+{
+	return s->problem;
+}
