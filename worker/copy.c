@@ -9,11 +9,15 @@
 #include "worker/replicator_internal.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "common/subject.h"
 #include "worker/provision.h"
 
-enum { ROOM_RETRY_MS = 20 };
+enum {
+	ROOM_RETRY_MS = 20,
+	LONGEST_SUBJECT = 3800, /* with reply and sizes it must fit the server's control line of 4,096 */
+};
 
 /* FNV-1a; a collision of two subjects costs parallelism, nothing else. */
 static uint64_t
@@ -159,6 +163,12 @@ compose(struct replicator *r, struct copy *c)
 	if (!r->takes_all && !provision_takes_subject(&r->target_stream, c->out.subject)) {
 		reject_message(r, c->m, c->seq, c->stored_ms, 0, "the target stream takes no such subject",
 			       "add the mapped subject to the target stream, or set on_reject");
+		return false;
+	}
+	if (strlen(c->out.subject) > LONGEST_SUBJECT) {
+		reject_message(r, c->m, c->seq, c->stored_ms, 0,
+			       "its subject is too long for the target's server",
+			       "shorten target_subject_prefix, or set on_reject");
 		return false;
 	}
 	c->out.lines = compose_headers(r->composer, &source, r->mode, pipeline_expected_last(r->pipeline),

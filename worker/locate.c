@@ -397,8 +397,8 @@ newest_message(void *arg, enum nats_request_result result, const struct nats_mes
 		return;
 	if (read == 0) {
 		l->facts.newest_seq = stored.seq;
-		l->facts.newest.kind = position_classify(l->in.conf, l->in.topic, stored.headers,
-							 stored.headers_len, &l->facts.newest.origin);
+		position_classify(l->in.conf, l->in.topic, stored.headers, stored.headers_len,
+				  &l->facts.newest);
 		jsapi_stored_fini(&stored);
 	}
 	step_origin_check(l);
@@ -430,8 +430,7 @@ last_message(void *arg, enum nats_request_result result, const struct nats_messa
 		step_newest_message(l);
 		return;
 	}
-	l->facts.last.kind = position_classify(l->in.conf, l->in.topic, stored.headers, stored.headers_len,
-					       &l->facts.last.origin);
+	position_classify(l->in.conf, l->in.topic, stored.headers, stored.headers_len, &l->facts.last);
 	jsapi_stored_fini(&stored);
 	step_origin_check(l);
 }
@@ -441,6 +440,7 @@ step_last_message(struct locate *l)
 {
 	char body[64];
 
+	seqset_clear(l->there); /* what it says was of the streams as they were */
 	l->facts = (struct position_facts){
 	    .conf = l->in.conf,
 	    .topic = l->in.topic,

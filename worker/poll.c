@@ -115,6 +115,13 @@ ask_pending(struct replicator *r)
 				     r->topic->stream, r->topic->name);
 }
 
+static bool
+is_another(const struct replicator *r, const struct jsapi_stream *stream)
+{
+	return stream->created_ns != r->source_stream.created_ns ||
+	       stream->last_seq < pipeline_source_seq(r->pipeline);
+}
+
 static void
 info_arrived(void *arg, enum nats_request_result result, const struct nats_message *m)
 {
@@ -134,10 +141,14 @@ info_arrived(void *arg, enum nats_request_result result, const struct nats_messa
 		r->source_last = stream.last_seq;
 	gap_classify(&r->gap, stream.first_seq, &counts);
 	count_gap(r, &counts);
-	if (r->phase == PHASE_COPYING && stream.created_ns != r->source_stream.created_ns) {
+	if (r->phase == PHASE_COPYING && is_another(r, &stream)) {
 		jsapi_stream_fini(&stream);
-		replicator_rewind(r, false, "the source stream is another one now");
+		replicator_rewind(r, false, "the source stream is another one now, or went back");
 		return;
+	}
+	if (r->phase == PHASE_COPYING && !has_work(r)) {
+		r->backoff_ms = 0;
+		replicator_tell(r, WORKER_COPYING, "%s", "");
 	}
 	jsapi_stream_fini(&stream);
 	if (r->source_last > pipeline_source_seq(r->pipeline) && pipeline_inflight_msgs(r->pipeline) == 0 &&

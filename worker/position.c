@@ -12,22 +12,38 @@
 #include <stdio.h>
 #include <string.h>
 
-enum position_slot_kind
-position_classify(const struct conf *conf, const struct conf_topic *topic, const char *headers,
-		  size_t headers_len, struct origin *origin)
+#include "common/header.h"
+
+static bool
+is_ours(const struct conf *conf, const struct conf_topic *topic, const struct origin *origin)
 {
 	const char *colon = strchr(topic->adopt, ':');
+	size_t site_len;
 
-	if (headers == NULL || origin_from_headers(headers, headers_len, origin) != 0)
-		return SLOT_FOREIGN;
 	if (strcmp(origin->stream, topic->stream) != 0 || origin->seq <= 0)
-		return SLOT_FOREIGN;
+		return false;
 	if (strcmp(origin->site, conf->name) == 0 && strcmp(origin->topic, topic->key) == 0)
-		return SLOT_OURS;
-	if (colon != NULL && strncmp(origin->site, topic->adopt, (size_t)(colon - topic->adopt)) == 0 &&
-	    origin->site[colon - topic->adopt] == '\0' && strcmp(origin->topic, colon + 1) == 0)
-		return SLOT_OURS;
-	return SLOT_FOREIGN;
+		return true;
+	if (colon == NULL)
+		return false;
+	site_len = (size_t)(colon - topic->adopt);
+	return strlen(origin->site) == site_len && memcmp(origin->site, topic->adopt, site_len) == 0 &&
+	       strcmp(origin->topic, colon + 1) == 0;
+}
+
+void
+position_classify(const struct conf *conf, const struct conf_topic *topic, const char *headers,
+		  size_t headers_len, struct position_slot *slot)
+{
+	struct header_line line;
+
+	slot->kind = SLOT_FOREIGN;
+	slot->unordered = false;
+	if (headers == NULL || origin_from_headers(headers, headers_len, &slot->origin) != 0 ||
+	    !is_ours(conf, topic, &slot->origin))
+		return;
+	slot->kind = SLOT_OURS;
+	slot->unordered = header_find(headers, headers_len, "Nats-Msg-Id", &line);
 }
 
 uint64_t
@@ -295,15 +311,16 @@ from_nothing(const struct position_facts *f, struct position *out)
 	go_from(out, 0, "from the configured start");
 }
 
-/* Somebody else wrote into a target that was said to be ours alone: what is ours there is read back. */
+/* Somebody else wrote into the target, or we did beside others: what is ours there is read back. */
 static void
-behind_foreign(const struct position_facts *f, bool remembered, struct position *out)
+behind_others(const struct position_facts *f, bool remembered, struct position *out)
 {
-	incident(out, "foreign_writer",
-		 "the target's last message is not this topic's although target_writers = exclusive");
+	if (f->last.kind == SLOT_FOREIGN)
+		incident(out, "foreign_writer",
+			 "the target's last message is not this topic's although target_writers = exclusive");
 	out->scan_from = remembered ? f->memory.target_seq : 0;
 	if (remembered)
-		go_from(out, f->memory.source_seq, "from the checkpoint, behind another writer's message");
+		go_from(out, f->memory.source_seq, "from the checkpoint, behind other writers");
 	else
 		from_nothing(f, out);
 	out->outcome = POSITION_SCAN;
@@ -319,10 +336,10 @@ from_exclusive_target(const struct position_facts *f, struct position *out)
 		go_from(out, f->memory.source_seq, "from the checkpoint, which the target confirms");
 		if (f->last.kind == SLOT_OURS && (uint64_t)f->last.origin.seq > out->start.source_seq)
 			out->start.source_seq = (uint64_t)f->last.origin.seq;
-	} else if (f->last.kind == SLOT_OURS) {
+	} else if (f->last.kind == SLOT_OURS && !f->last.unordered) {
 		go_from(out, (uint64_t)f->last.origin.seq, "from the target's last message");
-	} else if (f->last.kind == SLOT_FOREIGN) {
-		behind_foreign(f, remembered, out);
+	} else if (f->last.kind != SLOT_GONE) {
+		behind_others(f, remembered, out);
 	} else if (remembered || newest_of_ours(f, &at) != NULL) {
 		count_from_pair(f, out);
 	} else {
@@ -346,8 +363,10 @@ from_shared_target(const struct position_facts *f, struct position *out)
 static bool
 is_shared(const struct position_facts *f)
 {
-	return f->topic->target_writers == TARGET_WRITERS_SHARED ||
-	       (f->topic->target_writers == TARGET_WRITERS_AUTO && f->last.kind == SLOT_FOREIGN);
+	if (f->topic->target_writers != TARGET_WRITERS_AUTO)
+		return f->topic->target_writers == TARGET_WRITERS_SHARED;
+	return f->last.kind == SLOT_FOREIGN || (f->last.kind == SLOT_OURS && f->last.unordered) ||
+	       (f->newest_seq > 0 && f->newest.kind == SLOT_OURS && f->newest.unordered);
 }
 
 /* resume_from, for one start; false if the setting does not decide here. */

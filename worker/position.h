@@ -24,11 +24,14 @@ enum position_slot_kind {
 struct position_slot {
 	enum position_slot_kind kind;
 	struct origin origin; /* with SLOT_OURS */
+	/* SLOT_OURS: written beside other writers, so that earlier messages may be missing although this one
+	 * is there. Its Nats-Msg-Id tells. */
+	bool unordered;
 };
 
 /* What a message of the target is to this topic: ours, ours under an adopted name, or foreign. */
-enum position_slot_kind position_classify(const struct conf *conf, const struct conf_topic *topic,
-					  const char *headers, size_t headers_len, struct origin *origin);
+void position_classify(const struct conf *conf, const struct conf_topic *topic, const char *headers,
+		       size_t headers_len, struct position_slot *slot);
 
 struct position_facts {
 	const struct conf *conf;

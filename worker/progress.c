@@ -110,6 +110,8 @@ progress_reply(void *arg, uint32_t epoch, uint64_t id, const struct sink_answer 
 	r->stats.counter[COUNTER_COPIED_MSGS] += inflight - pipeline_inflight_msgs(r->pipeline);
 	if (pipeline_source_seq(r->pipeline) != settled) {
 		r->backoff_ms = 0;
+		if (r->phase == PHASE_COPYING)
+			replicator_tell(r, WORKER_COPYING, "%s", "");
 		progress_settled(r);
 	}
 	act_on(r, verdict, seq, why, answer);

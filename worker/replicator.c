@@ -216,14 +216,14 @@ replicator_rewind(struct replicator *r, bool fault, const char *why)
 		return;
 	}
 	r->fault |= fault;
-	if (fault && r->backoff_ms > 0) {
+	if (why != NULL && r->backoff_ms > 0) {
 		enter(r, PHASE_BACKOFF);
 		arm_backoff(r, next_backoff(r, BACKOFF_FIRST_MS));
 		if (r->backoff_ms > SHOW_TROUBLE_MS)
 			tell(r, WORKER_HOLDING, why);
 		return;
 	}
-	if (fault)
+	if (why != NULL)
 		r->backoff_ms = BACKOFF_FIRST_MS;
 	go_back(r);
 }
@@ -342,7 +342,7 @@ restart_pipeline(struct replicator *r, const struct locate_result *result)
 	if (nats_conn_server_at_least(r->target_conn, 2, 11) && window > QUEUED_BY_SERVER)
 		window = QUEUED_BY_SERVER;
 	keep_decisions(r);
-	pipeline_stop(r->pipeline, start.mode == PIPELINE_SUBJECT ? &r->there : NULL, r->fault);
+	pipeline_stop(r->pipeline, result->rewound ? &r->there : NULL, r->fault);
 	pipeline_limit_window(r->pipeline, window);
 	pipeline_restart(r->pipeline, &start);
 	if (start.stretch_end > start.target_seq)
@@ -445,7 +445,9 @@ source_ready(void *arg, bool filters_here, uint32_t granted)
 	r->filters_here = filters_here;
 	pipeline_limit_window(r->pipeline, granted > 0 && granted < r->topic->max_inflight ? granted : 0);
 	enter(r, PHASE_COPYING);
-	tell(r, WORKER_COPYING, "");
+	/* After a hold it is only known to copy once something is settled again. */
+	if (r->told_state != WORKER_HOLDING)
+		tell(r, WORKER_COPYING, "");
 	copy_go_on(r);
 }
 
@@ -457,7 +459,7 @@ source_trouble(void *arg, bool permanent, const char *text)
 	if (permanent)
 		replicator_hold(r, WORKER_HOLDING, "source: %s", text);
 	else
-		replicator_rewind(r, true, text);
+		replicator_rewind(r, false, text);
 }
 
 /* ---- connections --------------------------------------------------------------------------------- */

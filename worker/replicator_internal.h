@@ -133,7 +133,8 @@ void replicator_tell(struct replicator *r, enum worker_state state, const char *
     __attribute__((format(printf, 3, 4)));
 void replicator_incident(struct replicator *r, const char *kind, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* Proves the position anew and goes on; fault: something went wrong (window, counters). */
+/* Proves the position anew and goes on. fault: the target may have lost something, so the window is
+ * halved. why NULL: nothing went wrong, so nothing is counted and there is no back-off. */
 void replicator_rewind(struct replicator *r, bool fault, const char *why);
 /* Stops for a while and then proves the position anew. */
 void replicator_hold(struct replicator *r, enum worker_state state, const char *fmt, ...)

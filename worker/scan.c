@@ -54,15 +54,17 @@ static void
 message_arrived(void *arg, const struct nats_message *m, const struct jsack *ack)
 {
 	struct scan *s = arg;
-	struct origin origin;
+	struct position_slot slot;
+	uint64_t seq;
 
-	if (ack->stream_seq <= s->last &&
-	    position_classify(s->conf, s->topic, m->headers, m->headers_len, &origin) == SLOT_OURS) {
+	position_classify(s->conf, s->topic, m->headers, m->headers_len, &slot);
+	if (ack->stream_seq <= s->last && slot.kind == SLOT_OURS) {
+		seq = (uint64_t)slot.origin.seq;
 		s->result.found++;
-		if ((uint64_t)origin.seq > s->result.highest)
-			s->result.highest = (uint64_t)origin.seq;
-		if ((uint64_t)origin.seq > s->after_source)
-			seqset_add(s->there, (uint64_t)origin.seq);
+		if (seq > s->result.highest)
+			s->result.highest = seq;
+		if (seq > s->after_source)
+			seqset_add(s->there, seq);
 	}
 	if (ack->pending == 0 || ack->stream_seq >= s->last)
 		finish(s, NULL);

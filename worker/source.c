@@ -275,8 +275,6 @@ in_order(struct source *s, const struct jsack *ack)
 		trouble(s, false, text);
 		return false;
 	}
-	if (ack->delivered > 1 && ack->consumer_seq != s->next_consumer_seq)
-		s->next_consumer_seq = ack->consumer_seq; /* a redelivery takes a number of its own */
 	if (ack->consumer_seq == s->next_consumer_seq) {
 		s->next_consumer_seq++;
 		return true;
@@ -459,6 +457,10 @@ create_consumer(struct source *s)
 	struct jsapi_consumer_request r;
 	struct strbuf body;
 
+	/* A new consumer numbers its deliveries anew: what an older one delivered cannot be acknowledged. */
+	acklist_clear(&s->unacked);
+	s->last_settled.delivered = 0;
+	s->settled_count = 0;
 	fill_request(s, &r);
 	strbuf_init(&body);
 	jsapi_write_consumer(&r, &body);
