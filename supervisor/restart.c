@@ -45,17 +45,16 @@ restart_ended(struct restart *r, struct mono now, bool permanent, uint32_t rando
 	int64_t delay;
 
 	if (was_at_work && mono_ms_between(r->ready, now) >= RESTART_HEALTHY_MS)
-		r->ends = 0;
+		restart_init(r);
 	r->at_work = false;
 	r->permanent = permanent;
-	if (was_at_work && r->ends == 0) {
+	if (was_at_work && !r->quick_taken && r->steps == 0) {
 		delay = RESTART_QUICK_MS;
-		r->ends = 1;
+		r->quick_taken = true;
 	} else {
-		/* A quick start that went wrong at once is followed by the first step, not by the second. */
-		delay = backoff_ms(r->ends > 0 ? r->ends : 1);
-		if (r->ends < UINT32_MAX)
-			r->ends++;
+		if (r->steps < UINT32_MAX)
+			r->steps++;
+		delay = backoff_ms(r->steps);
 	}
 	r->next = mono_add_ms(now, jitter(delay, random));
 }

@@ -20,7 +20,8 @@
 #define RESTART_HEALTHY_MS 30000
 
 struct restart {
-	uint32_t ends;     /* in a row, without RESTART_HEALTHY_MS of work between */
+	uint32_t steps;    /* of the back-off taken, without RESTART_HEALTHY_MS of work since */
+	bool quick_taken;  /* the quick start, likewise */
 	bool at_work;      /* restart_ready() since the last start */
 	struct mono ready; /* when */
 	bool permanent;    /* stays down */

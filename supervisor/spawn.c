@@ -13,23 +13,34 @@
 #include <inttypes.h>
 #include <libgen.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/proto.h"
 #include "common/xalloc.h"
 
-/* `worker` in the folder of our own program, NULL for an installed program. */
+static bool
+is_program(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+}
+
+/* The worker of a build tree, or beside our own program; NULL for an installed program. */
 static char *
 path_beside_us(void)
 {
+	static const char *const places[] = {"worker/worker", "worker"};
 	char self[4096];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-	char *folder;
+	char *folder, *path;
 
 	if (n <= 0)
 		return NULL;
@@ -37,29 +48,29 @@ path_beside_us(void)
 	folder = dirname(self);
 	if (strcmp(folder, SR_SBINDIR) == 0)
 		return NULL;
-	return xasprintf("%s/worker", folder);
+	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+		path = xasprintf("%s/%s", folder, places[i]);
+		if (is_program(path))
+			return path;
+		free(path);
+	}
+	return NULL;
 }
 
 char *
 spawn_worker_path(struct error *e)
 {
 	const char *given = getenv("STREAM_REPLICATOR_WORKER");
-	char *path;
+	char *path = given != NULL && given[0] != '\0' ? xstrdup(given) : path_beside_us();
 
-	if (given != NULL && given[0] != '\0') {
-		path = xstrdup(given);
-	} else {
-		path = path_beside_us();
-		if (path != NULL && access(path, X_OK) != 0) {
-			free(path);
-			path = NULL;
-		}
-		if (path == NULL)
-			path = xstrdup(SR_LIBEXECDIR "/worker");
-	}
-	if (access(path, X_OK) == 0)
+	if (path == NULL)
+		path = xstrdup(SR_LIBEXECDIR "/worker");
+	if (is_program(path))
 		return path;
-	error_set_errno(e, ERR_SYSTEM, "worker program \"%s\"", path);
+	error_set(e, ERR_SYSTEM,
+		  "worker program \"%s\" is missing or cannot be executed; install it, or name it in "
+		  "STREAM_REPLICATOR_WORKER",
+		  path);
 	free(path);
 	return NULL;
 }
