@@ -58,8 +58,7 @@ take_answer(struct slots *s, size_t index, const struct nats_message *m, char *t
 	int read = jsapi_read_stored(m->data, m->data_len, &stored, &err, &e);
 
 	if (read == 0) {
-		slot->kind =
-		    position_classify(s->conf, s->topic, stored.headers, stored.headers_len, &slot->origin);
+		position_classify(s->conf, s->topic, stored.headers, stored.headers_len, slot);
 		jsapi_stored_fini(&stored);
 		return 0;
 	}
