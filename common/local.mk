@@ -40,6 +40,9 @@ libsrcommon_a_SOURCES = \
 	common/nats/greeting.c \
 	common/nats/greeting.h \
 	common/nats/jsapi.h \
+	common/nats/jsapi_read.c \
+	common/nats/jsapi_target.c \
+	common/nats/jsapi_write.c \
 	common/nats/link.c \
 	common/nats/link.h \
 	common/nats/options.c \
