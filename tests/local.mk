@@ -63,6 +63,22 @@ test_origin_SOURCES = tests/unit/test_origin.c $(unit_sources)
 test_origin_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_origin_LDADD = $(UNIT_LDADD)
 
+# The supervisor's pure parts.
+test_restart_SOURCES = tests/unit/test_restart.c $(unit_sources)
+test_restart_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_restart_LDADD = libsrsupervisor.a $(UNIT_LDADD)
+
+test_totals_SOURCES = tests/unit/test_totals.c $(unit_sources)
+test_totals_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_totals_LDADD = libsrsupervisor.a $(UNIT_LDADD)
+
+test_jsapi_SOURCES = tests/unit/test_jsapi.c $(unit_sources)
 test_jsapi_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_jsapi_LDADD = $(UNIT_LDADD)
-test_jsapi_SOURCES = tests/unit/test_jsapi.c $(unit_sources)
+
+# Those that need a nats-server.
+server_sources = tests/unit/server.c tests/unit/server.h
+test_nats_conn_SOURCES = tests/unit/test_nats_conn.c $(unit_sources) $(server_sources)
+test_nats_conn_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_nats_conn_LDADD = $(UNIT_LDADD)
+endif
