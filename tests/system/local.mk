@@ -5,20 +5,39 @@
 #     NATS_SERVER=/path/to/nats-server make check-system
 #     make soak MINUTES=5 SEED=17
 #
-# pytest-xdist, where it is installed, runs two files at a time.
+# pytest-xdist, where it is installed, runs two tests at a time.
 
 EXTRA_DIST += \
 	tests/system/conftest.py \
+	tests/system/soak.py \
 	tests/system/lib/__init__.py \
 	tests/system/lib/audit.py \
 	tests/system/lib/certs.py \
 	tests/system/lib/nats.py \
+	tests/system/lib/odd.py \
 	tests/system/lib/proc.py \
 	tests/system/lib/proxy.py \
 	tests/system/lib/replicator.py \
 	tests/system/lib/server.py \
 	tests/system/lib/writer.py \
-	tests/system/test_harness.py
+	tests/system/test_cluster.py \
+	tests/system/test_commands.py \
+	tests/system/test_config.py \
+	tests/system/test_copy.py \
+	tests/system/test_harness.py \
+	tests/system/test_kill.py \
+	tests/system/test_late.py \
+	tests/system/test_links.py \
+	tests/system/test_refusals.py \
+	tests/system/test_reload.py \
+	tests/system/test_source.py \
+	tests/system/test_start.py \
+	tests/system/test_state.py \
+	tests/system/test_subjects.py \
+	tests/system/test_target.py \
+	tests/system/test_tls.py \
+	tests/system/test_verify.py \
+	tests/system/test_writers.py
 
 # The first python3 that has pytest: a machine may have several.
 system_python = `for p in $${PYTHON:-python3} /usr/bin/python3; do \
@@ -28,8 +47,13 @@ system_env = SR_BUILDDIR='$(abs_top_builddir)' NATS_SERVER="$${NATS_SERVER:-$(NA
 
 check-system: all $(check_PROGRAMS)
 	@python=$(system_python); parallel=; \
-	$$python -c 'import xdist' 2>/dev/null && parallel='-n 2 --dist loadfile'; \
+	$$python -c 'import xdist' 2>/dev/null && parallel='-n 2 --dist load'; \
 	cd '$(srcdir)/tests/system' && $(system_env) $$python -m pytest -q -p no:cacheprovider \
 	  $$parallel $(PYTEST_ARGS)
 
-.PHONY: check-system
+# Random faults; MODE=cluster takes two clusters of three servers.
+soak: all $(check_PROGRAMS)
+	@python=$(system_python); $(system_env) $$python '$(srcdir)/tests/system/soak.py' \
+	  --minutes $${MINUTES:-5} $${SEED:+--seed $$SEED} $${MODE:+--mode $$MODE}
+
+.PHONY: check-system soak

@@ -38,12 +38,12 @@ class Server:
     users     text of authorization's `users = [ … ]` entries; user and password are for client()
     tls       lib.certs.Certs; tls_verify asks clients for certificates
     leaf      port to listen on for leaf nodes; hub: Server whose leaf this one is
-    extra     more lines of configuration
+    extra     more lines of configuration; js_extra: of its section jetstream
     """
 
     def __init__(self, name=None, domain=None, tls=None, tls_verify=False, users=None, user=None,
                  password=None, token=None, max_payload=None, leaf=False, hub=None, cluster=None,
-                 lame_duck_s=None, extra=""):
+                 lame_duck_s=None, js_extra="", extra=""):
         self.dir = proc.temp_dir("sr-nats-")
         self.port = proc.free_port()
         self.http = proc.free_port()
@@ -56,7 +56,7 @@ class Server:
         self.hub = hub
         self.cluster = cluster
         self.lame_duck_s = lame_duck_s
-        self.extra = extra
+        self.js_extra, self.extra = js_extra, extra
         self.child = None
         self.store = os.path.join(self.dir, "js")
         self.log_path = os.path.join(self.dir, "log")
@@ -65,6 +65,8 @@ class Server:
         js = f'store_dir: "{self.store}", max_mem_store: 1GB, max_file_store: 20GB'
         if self.domain:
             js += f', domain: "{self.domain}"'
+        if self.js_extra:
+            js += f", {self.js_extra}"
         out = [f'server_name: "{self.name}"', f"listen: 127.0.0.1:{self.port}",
                f"http: 127.0.0.1:{self.http}", f"jetstream {{ {js} }}",
                "# a lame duck's clients are told at once",

@@ -7,6 +7,18 @@ import time
 from .nats import ApiError, NoResponders, block
 
 
+def numbered(n, prefix="s", subjects=20, size=128):
+    """Message n: every third one has headers."""
+    headers = block(f"Number: {n}", "Empty:", f"lower-case:{n % 7}") if n % 3 == 0 else b""
+    return f"{prefix}.{n % subjects}", (b"%d " % n).ljust(size, b"x"), headers
+
+
+def fill(server, count, prefix="s", first=1, **kw):
+    """Stores messages first … first + count - 1; returns the stream's last sequence."""
+    with server.client() as c:
+        return c.publish_many(numbered(n, prefix, **kw) for n in range(first, first + count))
+
+
 class Writer(threading.Thread):
     """Publishes `rate` messages a second to <prefix>.<n of subjects> until stop().
 
@@ -25,10 +37,7 @@ class Writer(threading.Thread):
 
     def message(self):
         self.count += 1
-        n = self.count
-        body = (b"%d " % n).ljust(self.size, b"x")
-        headers = block(f"Number: {n}", "Empty:", f"lower-case:{n % 7}") if n % 3 == 0 else b""
-        return f"{self.prefix}.{n % self.subjects}", body, headers
+        return numbered(self.count, self.prefix, self.subjects, self.size)
 
     def run(self):
         client = None

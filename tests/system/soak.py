@@ -1,0 +1,243 @@
+#!/usr/bin/env python3
+"""Random faults for a given number of minutes, while somebody keeps publishing; an audit at the end.
+
+    soak.py --minutes 5 [--seed 17] [--mode single|cluster] [--shared]
+
+All choices come from the seed, which is printed: the same seed makes the same faults in the same order
+(their moments differ by what the machine does). Exit code 0 only if nothing was lost, doubled, reordered
+or changed.
+"""
+
+import argparse
+import os
+import random
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from lib import audit, proxy, replicator, server, writer  # noqa: E402
+from lib.nats import ApiError, NoResponders  # noqa: E402
+from lib.proc import wait_until  # noqa: E402
+
+
+class Single:
+    """Two servers, a link to each."""
+
+    def __init__(self):
+        self.ends = [server.Server().start(), server.Server().start()]
+        with self.ends[0].client() as c:
+            c.create_stream("S", "s.>")
+        self.links = [proxy.Link(s.port) for s in self.ends]
+        self.urls = [f"nats://127.0.0.1:{link.port}" for link in self.links]
+
+    def faults(self):
+        return {"cut": 3, "silence": 2, "delay": 2, "slow": 1, "restart": 2, "kill_server": 2, "freeze": 2}
+
+    def pick(self, rng):
+        return rng.choice(self.ends)
+
+    def healthy(self):
+        pass
+
+
+class Clusters:
+    """Two clusters with replicated streams, a link to each server of the target."""
+
+    def __init__(self):
+        self.ends = [server.Cluster(name="E").start(), server.Cluster(name="W").start()]
+        for cluster in self.ends:
+            with cluster.client() as c:
+                c.create_stream("S", "s.>", replicas=3)
+            cluster.wait_healthy("S")
+        self.links = []
+        self.urls = [c.url for c in self.ends]
+
+    def faults(self):
+        return {"step_down": 4, "restart": 2, "kill_server": 3, "freeze": 2}
+
+    def pick(self, rng):
+        return rng.choice(rng.choice(self.ends).servers)
+
+    def healthy(self):
+        """A majority is needed again before the next fault."""
+        for cluster in self.ends:
+            cluster.wait_healthy("S", 90)
+
+
+class Soak:
+    def __init__(self, args):
+        self.rng = random.Random(args.seed)
+        self.world = Clusters() if args.mode == "cluster" else Single()
+        self.source, self.target = self.world.ends
+        self.shared = args.shared
+        options = {"stream": "S", "source_url": self.world.urls[0], "target_url": self.world.urls[1]}
+        if args.shared:
+            options["target_writers"] = "shared"
+        self.repl = replicator.Replicator({"t": options}, loglevel="info")
+        self.repl.start()
+        self.writer = writer.Writer(self.source.client, "s", rate=args.rate, subjects=50)
+        self.counts = {}
+
+    def close(self):
+        self.writer.stop()
+        self.repl.close()
+        for thing in self.world.links + self.world.ends:
+            thing.close()
+
+    # ---- faults ------------------------------------------------------------------------------------
+
+    def kill_worker(self):
+        os.kill(self.repl.worker_pid(), signal.SIGKILL)
+
+    def freeze_worker(self):
+        """For less or for more than the supervisor's patience."""
+        pid = self.repl.worker_pid()
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(self.rng.choice([0.5, 2, 10]))
+        try:
+            os.kill(pid, signal.SIGCONT)
+        except ProcessLookupError:
+            pass
+
+    def kill_supervisor(self):
+        self.repl.kill()
+        self.repl.start()
+
+    def stop_supervisor(self):
+        code = self.repl.stop()
+        assert code == 0, f"the supervisor ended with {code}"
+        self.repl.start()
+
+    def lose_state(self):
+        self.repl.stop()
+        for name in os.listdir(self.repl.state_dir):
+            os.unlink(os.path.join(self.repl.state_dir, name))
+        self.repl.start()
+
+    def pause(self):
+        self.repl.control("pause", topic="t")
+        time.sleep(self.rng.uniform(0, 1))
+        self.repl.control("resume", topic="t")
+
+    def delete_consumer(self):
+        try:
+            with self.source.client() as c:
+                for one in c.consumers("S"):
+                    c.delete_consumer("S", one["name"])
+        except (ApiError, TimeoutError, OSError):
+            pass
+
+    def cut(self):
+        self.rng.choice(self.world.links).cut()
+
+    def silence(self):
+        link = self.rng.choice(self.world.links)
+        way, now = self.rng.choice(["up", "down", "both"]), self.rng.random() < 0.5
+        (link.freeze_now if now else link.freeze)(way)
+        time.sleep(self.rng.choice([0.3, 3, 12]))
+        link.thaw()
+
+    def delay(self):
+        self.rng.choice(self.world.links).rtt(self.rng.choice([0, 5, 50, 150]))
+
+    def slow(self):
+        link = self.rng.choice(self.world.links)
+        link.rate(self.rng.choice([50_000, 300_000]))
+        time.sleep(self.rng.uniform(1, 4))
+        link.rate(0)
+
+    def restart(self):
+        self.world.pick(self.rng).restart()
+        self.world.healthy()
+
+    def kill_server(self):
+        one = self.world.pick(self.rng)
+        one.kill()
+        time.sleep(self.rng.choice([0, 0.5, 3]))
+        one.start()
+        self.world.healthy()
+
+    def freeze(self):
+        one = self.world.pick(self.rng)
+        one.freeze()
+        time.sleep(self.rng.choice([0.5, 3, 11]))
+        one.thaw()
+        self.world.healthy()
+
+    def step_down(self):
+        try:
+            with self.rng.choice(self.world.ends).client() as c:
+                c.step_down("S")
+        except (ApiError, NoResponders, TimeoutError, OSError):
+            pass
+
+    # ---- run ---------------------------------------------------------------------------------------
+
+    def run(self, minutes):
+        table = {"kill_worker": 3, "freeze_worker": 1, "kill_supervisor": 2, "stop_supervisor": 1,
+                 "lose_state": 1, "pause": 1, "delete_consumer": 1, **self.world.faults()}
+        names, weights = list(table), list(table.values())
+        end = time.monotonic() + minutes * 60
+        while time.monotonic() < end:
+            name = self.rng.choices(names, weights)[0]
+            pause = self.rng.uniform(0.2, 4)
+            self.counts[name] = self.counts.get(name, 0) + 1
+            print(f"{minutes * 60 - (end - time.monotonic()):7.1f} s  {name}", flush=True)
+            getattr(self, name)()
+            time.sleep(pause)
+
+    def settle(self):
+        """No more faults, no more messages: everything must arrive."""
+        for link in self.world.links:
+            link.rtt(0)
+        self.writer.stop()
+        self.world.healthy()
+        with self.source.client() as c:
+            last = c.last_seq("S")
+        self.repl.wait_committed(last, timeout=180)
+        wait_until(lambda: self.repl.topic()["lag_msgs"] == 0, 30, "no lag")
+        self.world.healthy()
+
+    def audit(self):
+        with self.source.client() as s, self.target.client() as t:
+            have, copies = s.read_stream("S", timeout=300), t.read_stream("S", timeout=300)
+        return audit.Audit("S", shared=self.shared).run(have, copies)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--minutes", type=float, default=5)
+    p.add_argument("--seed", type=int, default=None)
+    p.add_argument("--mode", choices=["single", "cluster"], default="single")
+    p.add_argument("--shared", action="store_true", help="target_writers = shared")
+    p.add_argument("--rate", type=int, default=800, help="messages a second that are published")
+    args = p.parse_args()
+    if args.seed is None:
+        args.seed = random.randrange(10**6)
+    print(f"soak: --minutes {args.minutes} --seed {args.seed} --mode {args.mode}"
+          f"{' --shared' if args.shared else ''} --rate {args.rate}", flush=True)
+    soak = Soak(args)
+    try:
+        soak.run(args.minutes)
+        soak.settle()
+        report = soak.audit()
+        print("faults:", ", ".join(f"{k} {v}" for k, v in sorted(soak.counts.items())))
+        print("published", soak.writer.count, "audit:", report)
+        for row in soak.repl.incidents():
+            print("incident:", *row)
+        if report.ok:
+            return 0
+        print(soak.repl.log(300))
+        return 1
+    except BaseException:
+        print(soak.repl.log(300))
+        raise
+    finally:
+        soak.close()
+        print(f"seed {args.seed}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
