@@ -78,7 +78,7 @@ int
 rfc3339_parse(const char *text, int64_t *epoch_ns)
 {
 	struct tm tm = {0};
-	int64_t fraction_ns, offset_seconds;
+	int64_t fraction_ns, offset_seconds, ns;
 	const char *p;
 
 	p = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
@@ -87,6 +87,9 @@ rfc3339_parse(const char *text, int64_t *epoch_ns)
 	p = parse_fraction(p, &fraction_ns);
 	if (parse_zone(p, &offset_seconds) != 0)
 		return -1;
-	*epoch_ns = ((int64_t)timegm(&tm) - offset_seconds) * 1000000000 + fraction_ns;
+	if (__builtin_mul_overflow((int64_t)timegm(&tm) - offset_seconds, INT64_C(1000000000), &ns) ||
+	    __builtin_add_overflow(ns, fraction_ns, &ns))
+		return -1; /* not between the years 1678 and 2262 */
+	*epoch_ns = ns;
 	return 0;
 }

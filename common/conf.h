@@ -83,7 +83,7 @@ struct conf_topic {
 	int64_t ack_timeout_ms;
 	struct conf_rate rate_limit;
 	char *name; /* consumer and worker name; defaults to <key>_<stream> with what a consumer name
-	               cannot hold made '_' */
+		       cannot hold made '_' */
 
 	/* security, resolved: source_tls else tls of the topic else tls of the file */
 	struct conf_tls source_tls;
@@ -132,7 +132,7 @@ enum conf_print_mode {
 /* Appends the effective configuration in the file's syntax. topic NULL: the whole of it; else the top
  * level and that topic alone. */
 void conf_print(const struct conf *c, const struct conf_topic *topic, enum conf_print_mode mode,
-    struct strbuf *out);
+		struct strbuf *out);
 
 /* NULL if there is none of that name. */
 const struct conf_topic *conf_find_topic(const struct conf *c, const char *key);
@@ -142,7 +142,7 @@ const struct conf_topic *conf_find_topic(const struct conf *c, const char *key);
  * (none yet), or changed so that its worker is replaced. Inherited top-level values count.
  */
 bool conf_topic_equal(const struct conf *a, const struct conf_topic *ta, const struct conf *b,
-    const struct conf_topic *tb);
+		      const struct conf_topic *tb);
 
 /*
  * 64-bit hash of all settings that decide which source message goes where (filters, mapping, names,
@@ -150,6 +150,10 @@ bool conf_topic_equal(const struct conf *a, const struct conf_topic *ta, const s
  * is the same.
  */
 uint64_t conf_map_hash(const struct conf *c, const struct conf_topic *topic);
+
+/* Appends the names of top-level settings that differ and that a reload cannot apply, comma-separated;
+ * nothing if there are none. */
+void conf_restart_needed(const struct conf *a, const struct conf *b, struct strbuf *out);
 
 /* The reference part of stream-replicator.conf(5), made from the option table, as mdoc(7). */
 void conf_write_manual(struct strbuf *out);

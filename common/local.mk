@@ -5,7 +5,26 @@ libsrcommon_a_SOURCES = \
 	common/channel.h \
 	common/clock.c \
 	common/clock.h \
+	common/conf.c \
 	common/conf.h \
+	common/conf_build.c \
+	common/conf_build.h \
+	common/conf_check.c \
+	common/conf_check.h \
+	common/conf_lex.c \
+	common/conf_lex.h \
+	common/conf_manual.c \
+	common/conf_options.c \
+	common/conf_options.h \
+	common/conf_parse.c \
+	common/conf_parse.h \
+	common/conf_print.c \
+	common/conf_report.c \
+	common/conf_report.h \
+	common/conf_scan.c \
+	common/conf_scan.h \
+	common/conf_value.c \
+	common/conf_value.h \
 	common/error.c \
 	common/error.h \
 	common/header.c \

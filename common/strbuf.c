@@ -84,6 +84,12 @@ strbuf_addf(struct strbuf *b, const char *fmt, ...)
 	va_end(ap);
 }
 
+bool
+strbuf_equal(const struct strbuf *a, const struct strbuf *b)
+{
+	return a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
+}
+
 char *
 strbuf_take(struct strbuf *b)
 {

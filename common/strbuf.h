@@ -3,6 +3,7 @@
 #define SR_COMMON_STRBUF_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct strbuf {
@@ -19,6 +20,9 @@ void strbuf_add(struct strbuf *b, const void *data, size_t len);
 void strbuf_adds(struct strbuf *b, const char *text);
 void strbuf_addf(struct strbuf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void strbuf_vaddf(struct strbuf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+
+/* Whether both hold the same bytes. */
+bool strbuf_equal(const struct strbuf *a, const struct strbuf *b);
 
 /* The text, which the caller now owns and frees with free(); *b is empty afterwards. */
 char *strbuf_take(struct strbuf *b);

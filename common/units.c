@@ -6,7 +6,6 @@
 
 #include <ctype.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -168,18 +167,14 @@ static int
 parse_message_rate(const char *number, double *per_second)
 {
 	const char *p = number;
-	uint64_t whole;
-	double value, scale = 0.1;
+	uint64_t whole, thousandths = 0, scale = 100;
 
 	if (read_number(&p, &whole, NULL) != 0 || whole > UINT64_C(1000000000))
 		return -1;
-	value = (double)whole;
-	if (*p == '.' && strlen(p) >= 2 && strlen(p) <= 4) {
+	if (*p == '.' && strlen(p) >= 2 && strlen(p) <= 4)
 		for (p++; isdigit((unsigned char)*p); p++, scale /= 10)
-			value += (*p - '0') * scale;
-		value = round(value * 1000) / 1000;
-	}
-	*per_second = value;
+			thousandths += (uint64_t)(*p - '0') * scale;
+	*per_second = (double)(whole * 1000 + thousandths) / 1000;
 	return *p == '\0' ? 0 : -1;
 }
 

@@ -386,8 +386,6 @@ check_combination(const struct endpoint *ep, struct error *e)
 				 "option tls_handshake_first: the NATS client library of this system cannot "
 				 "do it, leave it out");
 #endif
-	if (ep->tls_handshake_first && !ep->tls)
-		return error_set(e, ERR_CONFIG, "option tls_handshake_first without TLS, want tls://");
 	return 0;
 }
 

@@ -1,0 +1,344 @@
+/*
+ * The option table. A setting of the contract that this version cannot do yet is here too, marked, so that it
+ * is refused by name and never taken for a typing error or ignored.
+ */
+#include "common/conf_options.h"
+
+#include <string.h>
+
+#include "common/conf_value.h"
+
+static const char *const loglevels[] = {"debug", "info", "warn", "error", NULL};
+static const char *const logformats[] = {"text", "json", NULL};
+static const char *const source_resets[] = {"halt", "restart", NULL};
+static const char *const target_resets[] = {"restart", "continue", "halt", NULL};
+static const char *const target_writers[] = {"auto", "exclusive", "shared", NULL};
+static const char *const rejects[] = {"halt", "dead_letter", "skip", NULL};
+
+_Static_assert(LOG_LEVEL_ERROR == 3 && LOG_FORMAT_JSON == 1, "names of log levels and formats");
+_Static_assert(SOURCE_RESET_RESTART == 1 && TARGET_RESET_HALT == 2, "names of resets");
+_Static_assert(TARGET_WRITERS_SHARED == 2 && REJECT_SKIP == 2, "names of writers and rejects");
+
+#define SECOND_MS INT64_C(1000)
+#define MINUTE_MS (60 * SECOND_MS)
+#define DAY_MS    (24 * 60 * MINUTE_MS)
+#define CENTURY   (36500 * DAY_MS)
+
+#define TOP(field) .kind = CONF_TOP, .offset = offsetof(struct conf, field)
+#define TOPIC(field)                                                                                         \
+	.kind = CONF_TOPIC, .reload = CONF_RELOAD_WORKER, .offset = offsetof(struct conf_topic, field)
+#define TLS(field) .kind = CONF_TLS, .reload = CONF_RELOAD_WORKER, .offset = offsetof(struct conf_tls, field)
+#define LATER(section, key)                                                                                  \
+	{                                                                                                    \
+		.kind = section, .name = key, .type = &conf_type_text, .flags = CONF_LATER                   \
+	}
+
+const struct conf_option conf_options[] = {
+    {TOP(name), .name = "name", .type = &conf_type_site, .flags = CONF_REQUIRED, .reload = CONF_RELOAD_WORKER,
+     .doc = "Name of this site, as it stands in the headers of the copies."},
+    {TOP(state_dir), .name = "state_dir", .type = &conf_type_path,
+     .initial = SR_LOCALSTATEDIR "/lib/stream-replicator", .flags = CONF_REQUIRED,
+     .reload = CONF_RELOAD_RESTART, .doc = "Folder of state.db and the control socket."},
+    {TOP(logfile), .name = "logfile", .type = &conf_type_path, .initial = "", .reload = CONF_RELOAD_LIVE,
+     .doc = "File of the log; empty for standard error, syslog for the log of the system."},
+    {TOP(loglevel), .name = "loglevel", .type = &conf_type_choice, .initial = "info", .choices = loglevels,
+     .reload = CONF_RELOAD_LIVE,
+     .doc = "Least weight of what is logged. Running workers keep theirs until they start anew."},
+    {TOP(logformat), .name = "logformat", .type = &conf_type_choice, .initial = "text", .choices = logformats,
+     .reload = CONF_RELOAD_LIVE, .doc = "Form of the log's lines."},
+    {TOP(control_socket), .name = "control_socket", .type = &conf_type_path, .reload = CONF_RELOAD_RESTART,
+     .doc = "Path of the control socket, by default control.sock in state_dir."},
+    {TOP(stop_timeout_ms), .name = "stop_timeout", .type = &conf_type_duration, .initial = "10s", .min = 100,
+     .max = 10 * MINUTE_MS, .reload = CONF_RELOAD_LIVE,
+     .doc = "How long workers may take to settle what is in flight when the daemon stops."},
+    LATER(CONF_TOP, "monitor"),
+
+    /* source */
+    {TOPIC(source_url), .name = "source_url", .type = &conf_type_url, .flags = CONF_REQUIRED,
+     .doc = "Servers of the source, comma-separated, with options: see URLS."},
+    {TOPIC(source_domain), .name = "source_domain", .type = &conf_type_name,
+     .doc = "JetStream domain of the source."},
+    {TOPIC(stream), .name = "stream", .type = &conf_type_name, .flags = CONF_REQUIRED | CONF_MAP,
+     .doc = "Stream to copy from."},
+    {.kind = CONF_TOPIC,
+     .name = "filter_subject",
+     .type = &conf_type_filters,
+     .flags = CONF_MAP,
+     .reload = CONF_RELOAD_WORKER,
+     .doc =
+	 "Only messages whose subject matches this filter, or one of a list of filters, are copied. Filters "
+	 "of a list may not overlap."},
+    {TOPIC(start_sequence), .name = "start_sequence", .type = &conf_type_start_sequence, .min = 1,
+     .max = INT64_MAX,
+     .doc = "First source sequence to copy, where nothing tells of an earlier copy. The four start settings "
+	    "exclude each other; without one, everything is copied."},
+    {TOPIC(start_time_ms), .name = "start_time", .type = &conf_type_start_time,
+     .doc = "Copy what was stored at this time (RFC 3339) or later."},
+    {TOPIC(start_delta_ms), .name = "start_delta", .type = &conf_type_start_delta, .min = 1, .max = CENTURY,
+     .doc = "Copy what was stored so long ago or later."},
+    {.kind = CONF_TOPIC,
+     .name = "start_at_end",
+     .type = &conf_type_start_at_end,
+     .reload = CONF_RELOAD_WORKER,
+     .doc = "Copy only what is stored from now on."},
+    {TOPIC(max_age_ms), .name = "max_age", .type = &conf_type_duration, .max = CENTURY, .flags = CONF_MAP,
+     .doc = "Messages older than this are passed over and counted; 0s for no limit."},
+    {TOPIC(ephemeral), .name = "ephemeral", .type = &conf_type_bool, .initial = "false",
+     .doc = "Copy all at every start and keep no position, as for the stream of a key-value bucket."},
+    {TOPIC(on_source_reset), .name = "on_source_reset", .type = &conf_type_choice, .initial = "halt",
+     .choices = source_resets,
+     .doc =
+	 "What to do when the source stream was made anew or went back: stop and wait for a person, or copy "
+	 "from its start."},
+    {.kind = CONF_TOPIC,
+     .name = "resume_from",
+     .type = &conf_type_resume,
+     .reload = CONF_RELOAD_WORKER,
+     .doc =
+	 "Answers a halt that asks where to go on: at what the target holds, at the checkpoint, or with this "
+	 "source sequence. Take it out after that start."},
+    {TOPIC(adopt), .name = "adopt", .type = &conf_type_adopt,
+     .doc = "Take copies of another site and topic, written site:topic, for one's own: after a change of "
+	    "names."},
+
+    /* target */
+    {TOPIC(target_url), .name = "target_url", .type = &conf_type_url, .flags = CONF_REQUIRED,
+     .doc = "Servers of the target, like source_url."},
+    {TOPIC(target_domain), .name = "target_domain", .type = &conf_type_name,
+     .doc = "JetStream domain of the target."},
+    {TOPIC(target_stream), .name = "target_stream", .type = &conf_type_name, .flags = CONF_MAP,
+     .doc = "Stream to copy to, by default one of the same name as the source's."},
+    {TOPIC(target_subject_prefix), .name = "target_subject_prefix", .type = &conf_type_prefix,
+     .flags = CONF_MAP, .doc = "Put before each subject, with a dot."},
+    {TOPIC(target_subject_remove), .name = "target_subject_remove", .type = &conf_type_remove,
+     .flags = CONF_MAP,
+     .doc = "Deleted from each subject wherever it occurs, after the prefix was put; two dots in a row "
+	    "become one "
+	    "then."},
+    {TOPIC(no_target_create), .name = "no_target_create", .type = &conf_type_bool, .initial = "false",
+     .doc = "Do not make a missing target stream."},
+    {TOPIC(target_writers), .name = "target_writers", .type = &conf_type_choice, .initial = "auto",
+     .choices = target_writers,
+     .doc =
+	 "Whether others write to the target stream as well. With auto the topic begins as the only writer "
+	 "and turns to shared when it sees a message of another."},
+    {TOPIC(target_name), .name = "target_name", .type = &conf_type_site, .flags = CONF_MAP,
+     .doc = "Site name of the target: messages that have been there are not sent back."},
+    {TOPIC(on_target_reset), .name = "on_target_reset", .type = &conf_type_choice, .initial = "restart",
+     .choices = target_resets,
+     .doc = "What to do when the target stream was made anew: fill it again, go on behind the checkpoint, or "
+	    "stop "
+	    "and wait for a person."},
+    {TOPIC(on_reject), .name = "on_reject", .type = &conf_type_choice, .initial = "halt", .choices = rejects,
+     .flags = CONF_MAP,
+     .doc =
+	 "What to do with a message that the target can never store: stop and wait for a person, send it to "
+	 "dead_letter_subject, or pass it over."},
+    {TOPIC(dead_letter_subject), .name = "dead_letter_subject", .type = &conf_type_subject, .flags = CONF_MAP,
+     .doc = "Subject on the target system for rejected messages; a stream must store it."},
+    {TOPIC(pass_rollup), .name = "pass_rollup", .type = &conf_type_bool, .initial = "false",
+     .flags = CONF_MAP,
+     .doc = "Keep Nats-Rollup headers where the target allows rollup; they delete messages there."},
+
+    /* delivery */
+    {TOPIC(max_inflight), .name = "max_inflight", .type = &conf_type_count, .initial = "32768", .min = 1,
+     .max = 1000000, .doc = "Most messages that may be sent and not yet known to be stored."},
+    {TOPIC(max_inflight_bytes), .name = "max_inflight_bytes", .type = &conf_type_size, .initial = "32MiB",
+     .min = 1024, .max = INT64_C(4) << 30, .doc = "The same in bytes."},
+    {TOPIC(ack_timeout_ms), .name = "ack_timeout", .type = &conf_type_duration, .initial = "5s", .min = 100,
+     .max = 10 * MINUTE_MS,
+     .doc =
+	 "An answer of the target that is later than this makes the worker look what was stored, and go on "
+	 "from there."},
+    {TOPIC(rate_limit), .name = "rate_limit", .type = &conf_type_rate,
+     .doc = "Most messages (1000/s) or bytes (10MiB/s) copied a second."},
+    {TOPIC(name), .name = "name", .type = &conf_type_name,
+     .doc = "Name of the consumer on the source and of the worker; by default title and stream with _ "
+	    "between them."},
+    {.kind = CONF_TOPIC,
+     .name = "workers",
+     .type = &conf_type_one_worker,
+     .reload = CONF_RELOAD_WORKER,
+     .doc = "Number of workers; 1 in this version."},
+    {.kind = CONF_TOPIC,
+     .name = "target_initiated",
+     .type = &conf_type_ignored,
+     .reload = CONF_RELOAD_LIVE,
+     .doc = "Accepted and without effect: the copy is as fast from either side."},
+
+    /* later: NATS Streaming, pools, partitions, sampling, election */
+    LATER(CONF_TOPIC, "topic"),
+    LATER(CONF_TOPIC, "source_cluster_id"),
+    LATER(CONF_TOPIC, "target_topic"),
+    LATER(CONF_TOPIC, "target_cluster_id"),
+    LATER(CONF_TOPIC, "queued"),
+    LATER(CONF_TOPIC, "queue_group"),
+    LATER(CONF_TOPIC, "partitions"),
+    LATER(CONF_TOPIC, "inspect_field"),
+    LATER(CONF_TOPIC, "inspect_header"),
+    LATER(CONF_TOPIC, "inspect_subject_token"),
+    LATER(CONF_TOPIC, "inspect_force_field"),
+    LATER(CONF_TOPIC, "inspect_duration"),
+    LATER(CONF_TOPIC, "warn_duration"),
+    LATER(CONF_TOPIC, "size_trigger"),
+    LATER(CONF_TOPIC, "gossip"),
+    LATER(CONF_TOPIC, "inspect"),
+    LATER(CONF_TOPIC, "age"),
+    LATER(CONF_TOPIC, "update_flag"),
+    LATER(CONF_TOPIC, "leader_election_name"),
+    LATER(CONF_TOPIC, "election_key"),
+
+    {TLS(ca), .name = "ca", .type = &conf_type_path,
+     .doc = "File of certificates that the server's must be signed by; without it, those of the system."},
+    {TLS(cert), .name = "cert", .type = &conf_type_path,
+     .doc = "File of the client's certificate, with key."},
+    {TLS(key), .name = "key", .type = &conf_type_path, .doc = "File of the certificate's private key."},
+    {.kind = CONF_TLS,
+     .name = "scheme",
+     .type = &conf_type_tls_scheme,
+     .reload = CONF_RELOAD_WORKER,
+     .doc = "Where certificates come from: manual, from the files named here."},
+    LATER(CONF_TLS, "identity"),
+    LATER(CONF_TLS, "ssl_dir"),
+
+    LATER(CONF_CHORIA, "seed_file"),
+    LATER(CONF_CHORIA, "jwt_file"),
+    LATER(CONF_CHORIA, "collective"),
+    LATER(CONF_ADVISORY, "subject"),
+    LATER(CONF_ADVISORY, "cluster"),
+    LATER(CONF_ADVISORY, "reliable"),
+    LATER(CONF_ADVISORY, "schema"),
+    LATER(CONF_ADVISORY, "target"),
+    LATER(CONF_ADVISORY, "age"),
+    LATER(CONF_ADVISORY, "warn_duration"),
+    LATER(CONF_ELECTION, "url"),
+    LATER(CONF_ELECTION, "bucket"),
+    LATER(CONF_ELECTION, "create"),
+    LATER(CONF_ELECTION, "ttl"),
+    LATER(CONF_HEARTBEAT, "url"),
+    LATER(CONF_HEARTBEAT, "interval"),
+    LATER(CONF_HEARTBEAT, "leader_election"),
+    LATER(CONF_HEARTBEAT_HEADER, "value"),
+    LATER(CONF_HEARTBEAT_SUBJECT, "interval"),
+};
+const size_t conf_option_count = sizeof conf_options / sizeof conf_options[0];
+
+const struct conf_section conf_sections[] = {
+    {CONF_TOP, CONF_TLS, "tls", false, false,
+     "Files for TLS to every server, unless a topic has a section of its own."},
+    {CONF_TOP, CONF_TOPIC, "topic", true, false, "One stream that is copied; the title names it everywhere."},
+    {CONF_TOPIC, CONF_TLS, "tls", false, false, "Files for TLS to source and target of the topic."},
+    {CONF_TOPIC, CONF_TLS, "source_tls", false, false, "The same for its source alone."},
+    {CONF_TOPIC, CONF_TLS, "target_tls", false, false, "The same for its target alone."},
+    {CONF_TOPIC, CONF_ADVISORY, "advisory", false, true, NULL},
+    {CONF_TOPIC, CONF_CHORIA, "choria", false, true, NULL},
+    {CONF_TOPIC, CONF_CHORIA, "source_choria", false, true, NULL},
+    {CONF_TOPIC, CONF_CHORIA, "target_choria", false, true, NULL},
+    {CONF_TOP, CONF_ELECTION, "election", false, true, NULL},
+    {CONF_TOP, CONF_HEARTBEAT, "heartbeat", false, true, NULL},
+    {CONF_ELECTION, CONF_TLS, "tls", false, true, NULL},
+    {CONF_HEARTBEAT, CONF_TLS, "tls", false, true, NULL},
+    {CONF_HEARTBEAT, CONF_HEARTBEAT_HEADER, "header", true, true, NULL},
+    {CONF_HEARTBEAT, CONF_HEARTBEAT_SUBJECT, "subject", true, true, NULL},
+    {CONF_HEARTBEAT_SUBJECT, CONF_HEARTBEAT_HEADER, "header", true, true, NULL},
+};
+const size_t conf_section_count = sizeof conf_sections / sizeof conf_sections[0];
+
+const struct conf_option *
+conf_option_find(enum conf_section_kind kind, const char *name)
+{
+	for (size_t i = 0; i < conf_option_count; i++)
+		if (conf_options[i].kind == kind && strcmp(conf_options[i].name, name) == 0)
+			return &conf_options[i];
+	return NULL;
+}
+
+const struct conf_section *
+conf_section_find(enum conf_section_kind parent, const char *name)
+{
+	for (size_t i = 0; i < conf_section_count; i++)
+		if (conf_sections[i].parent == parent && strcmp(conf_sections[i].name, name) == 0)
+			return &conf_sections[i];
+	return NULL;
+}
+
+/* ---- names that look alike ------------------------------------------------------------------------- */
+
+#define NAME_MAX_LEN 40
+
+static size_t
+min3(size_t a, size_t b, size_t c)
+{
+	size_t ab = a < b ? a : b;
+
+	return ab < c ? ab : c;
+}
+
+/* How many letters must be put in, left out or changed to make one of the other. */
+static size_t
+distance(const char *a, const char *b)
+{
+	size_t row[NAME_MAX_LEN + 1], len_a = strlen(a), len_b = strlen(b);
+
+	if (len_a > NAME_MAX_LEN || len_b > NAME_MAX_LEN)
+		return SIZE_MAX;
+	for (size_t j = 0; j <= len_b; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= len_a; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= len_b; j++) {
+			size_t above = row[j];
+
+			row[j] = min3(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1));
+			diagonal = above;
+		}
+	}
+	return row[len_b];
+}
+
+static void
+consider(const char *candidate, const char *name, const char **best, size_t *best_distance)
+{
+	size_t d = distance(candidate, name);
+
+	if (d < *best_distance) {
+		*best = candidate;
+		*best_distance = d;
+	}
+}
+
+const char *
+conf_option_nearest(enum conf_section_kind kind, const char *name)
+{
+	size_t limit = strlen(name) / 3 + 1; /* a third of the letters may be wrong */
+	const char *best = NULL;
+
+	if (limit > 4)
+		limit = 4;
+	for (size_t i = 0; i < conf_option_count; i++)
+		if (conf_options[i].kind == kind && (conf_options[i].flags & CONF_LATER) == 0)
+			consider(conf_options[i].name, name, &best, &limit);
+	for (size_t i = 0; i < conf_section_count; i++)
+		if (conf_sections[i].parent == kind && !conf_sections[i].later)
+			consider(conf_sections[i].name, name, &best, &limit);
+	return best;
+}
+
+const char *
+conf_option_home(const char *name)
+{
+	static const struct {
+		enum conf_section_kind kind;
+		const char *words;
+	} homes[] = {{CONF_TOP, "at the top level"},
+		     {CONF_TOPIC, "in a topic section"},
+		     {CONF_TLS, "in a tls section"}};
+
+	for (size_t i = 0; i < sizeof homes / sizeof homes[0]; i++)
+		if (conf_option_find(homes[i].kind, name) != NULL ||
+		    conf_section_find(homes[i].kind, name) != NULL)
+			return homes[i].words;
+	return NULL;
+}
