@@ -351,7 +351,7 @@ step_slots(struct locate *l)
 	struct pipeline_entry_view entry;
 	struct error e;
 
-	if (pipeline_entry(l->in.pipeline, 0, &entry) && entry.slot == 0) {
+	if (pipeline_mode(l->in.pipeline) == PIPELINE_SUBJECT) {
 		step_scan_behind_pipeline(l);
 		return;
 	}

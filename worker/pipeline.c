@@ -202,6 +202,12 @@ pipeline_has_room(const struct pipeline *p)
 	return p->next - p->head < p->window && p->bytes < p->config.window_max_bytes;
 }
 
+enum pipeline_mode
+pipeline_mode(const struct pipeline *p)
+{
+	return p->mode;
+}
+
 uint64_t
 pipeline_source_seq(const struct pipeline *p)
 {

@@ -67,6 +67,8 @@ void pipeline_limit_window(struct pipeline *p, uint32_t window_max);
 /* True while another message may be offered. */
 bool pipeline_has_room(const struct pipeline *p);
 
+enum pipeline_mode pipeline_mode(const struct pipeline *p);
+
 /* What is settled, and the last sequence offered since the restart. */
 uint64_t pipeline_source_seq(const struct pipeline *p);
 uint64_t pipeline_target_seq(const struct pipeline *p);
