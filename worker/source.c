@@ -404,9 +404,16 @@ answered(struct source *s, enum nats_request_result result, const char *what)
 	return false;
 }
 
-/* Takes over what the server granted; false (and trouble) if the consumer is not what we need. */
+static void
+take_granted(struct source *s, const struct jsapi_consumer *c)
+{
+	s->granted = c->max_ack_pending > 0 ? (uint32_t)c->max_ack_pending : 0;
+	s->next_consumer_seq = c->delivered_consumer_seq + 1;
+}
+
+/* A consumer just made; false (and trouble) if it is not what was asked for. */
 static bool
-accept_consumer(struct source *s, const struct jsapi_consumer *c)
+accept_new(struct source *s, const struct jsapi_consumer *c)
 {
 	struct jsapi_consumer_request r;
 	struct error e;
@@ -417,8 +424,7 @@ accept_consumer(struct source *s, const struct jsapi_consumer *c)
 		trouble(s, false, e.text);
 		return false;
 	}
-	s->granted = c->max_ack_pending > 0 ? (uint32_t)c->max_ack_pending : 0;
-	s->next_consumer_seq = c->delivered_consumer_seq + 1;
+	take_granted(s, c);
 	return true;
 }
 
@@ -436,7 +442,7 @@ consumer_created(void *arg, enum nats_request_result result, const struct nats_m
 	read = jsapi_read_consumer(m->data, m->data_len, &c, &err, &e);
 	if (read == 0) {
 		s->made = true;
-		if (accept_consumer(s, &c))
+		if (accept_new(s, &c))
 			start_pulling(s);
 		jsapi_consumer_fini(&c);
 	} else if (read == 1 && err.err_code == JSAPI_CONSUMER_LIMIT && s->max_unacked > 100) {
@@ -480,29 +486,50 @@ consumer_deleted(void *arg, enum nats_request_result result, const struct nats_m
 		create_consumer(s);
 }
 
-/* Limits streams: nothing is on its way, and what comes next is what we want next. */
+/* Whether a consumer that exists acknowledges and filters as ours does. */
 static bool
-stands_there(const struct source *s, const struct jsapi_consumer *c)
+is_like_ours(struct source *s, const struct jsapi_consumer *c)
 {
+	const char *ack = json_string_value(json_object_get(c->config, "ack_policy"));
 	struct jsapi_consumer_request r;
 	struct error ignored;
-	bool filters_here = false;
+	bool filters_differ = false;
 
 	fill_request(s, &r);
-	r.start_seq = 0;
-	if (jsapi_check_consumer(&r, c, &filters_here, &ignored) != 0 && !filters_here)
-		return false;
-	return c->num_ack_pending <= acklist_count(&s->unacked) && c->delivered_stream_seq <= s->after_seq &&
-	       s->after_seq - c->delivered_stream_seq < NEAR;
+	jsapi_check_consumer(&r, c, &filters_differ, &ignored);
+	/* A server before 2.10 dropped a list of filters when the consumer was made. */
+	if (filters_differ && r.filter_count > 1 && !nats_conn_server_at_least(s->conn, 2, 10)) {
+		s->filters_here = true;
+		filters_differ = false;
+	}
+	return ack != NULL && strcmp(ack, s->keep ? "explicit" : "all") == 0 && !filters_differ;
 }
 
+/* Limits streams: nothing is on its way, and what comes next is what we want next. */
+static bool
+stands_there(struct source *s, const struct jsapi_consumer *c)
+{
+	return is_like_ours(s, c) && c->num_ack_pending <= acklist_count(&s->unacked) &&
+	       c->delivered_stream_seq <= s->after_seq && s->after_seq - c->delivered_stream_seq < NEAR;
+}
+
+/* Work-queue and interest streams: an own consumer that does otherwise is a person's to delete. */
 static void
-use_consumer(struct source *s, const struct jsapi_consumer *c)
+use_kept(struct source *s, const struct jsapi_consumer *c)
 {
 	uint64_t ours = acklist_count(&s->unacked);
+	char text[512];
 
-	if (!accept_consumer(s, c))
+	if (!is_like_ours(s, c)) {
+		snprintf(
+		    text, sizeof text,
+		    "consumer %s exists with another ack policy or other filters and is not deleted, as that "
+		    "could lose messages; delete it, or give the topic another name",
+		    s->consumer);
+		trouble(s, true, text);
 		return;
+	}
+	take_granted(s, c);
 	s->due = c->num_ack_pending > ours ? c->num_ack_pending - ours : 0;
 	s->due_up_to = c->delivered_stream_seq;
 	if (s->due > 0)
@@ -514,10 +541,14 @@ use_consumer(struct source *s, const struct jsapi_consumer *c)
 static void
 consumer_found(struct source *s, const struct jsapi_consumer *c)
 {
-	if (s->keep || stands_there(s, c))
-		use_consumer(s, c);
-	else
+	if (s->keep) {
+		use_kept(s, c);
+	} else if (stands_there(s, c)) {
+		take_granted(s, c);
+		start_pulling(s);
+	} else {
 		ask(s, "CONSUMER.DELETE", "", 0, consumer_deleted);
+	}
 }
 
 static void
