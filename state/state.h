@@ -2,8 +2,12 @@
  * state.db, written: the supervisor alone opens it for writing. The schema is a contract (see
  * schema.c): people read it with sqlite3 while the daemon runs.
  *
- * No function here ends the process or blocks for long. A database that cannot be written stops
- * nothing but the checkpoints: state_healthy() and state_problem() say so, and writing is tried again.
+ * Checkpoints and meta are few and live in memory; the file follows. So a database that cannot be written
+ * stops nothing but the checkpoints (state_problem() says so, and writing is tried again with each
+ * commit), and one that is lost is made anew from memory.
+ *
+ * No function here ends the process or blocks for long. The process ignores SIGXFSZ, so that a file size
+ * limit is an error like a full disk.
  */
 #ifndef SR_STATE_STATE_H
 #define SR_STATE_STATE_H
@@ -18,35 +22,46 @@
 struct state;
 
 /*
- * Opens or makes dir/state.db and brings the schema up to date. A damaged file, or one made by a newer
- * version, is set aside as state.db.damaged-<time> and a new one is made: *set_aside is then its new
- * path (freed by the caller), else NULL. NULL with *e if no database can be had at all: the caller goes
- * on without and tries again.
+ * Opens or makes dir/state.db (and dir, if only that is missing) and brings the schema up to date. Never
+ * NULL: if no database can be had now, *e says why, state_problem() too, and each state_commit tries
+ * again. The caller sets *e to ERROR_INIT before and looks at e->code.
  */
-struct state *state_open(const char *dir, char **set_aside, struct error *e);
+struct state *state_open(const char *dir, struct error *e);
 /* Commits what is pending and closes. */
 void state_close(struct state **s);
 
+/*
+ * What happened to the file since the last call, in words for the log: set aside as damaged (or as made by
+ * a newer version) and begun anew, or lost and made anew. NULL if nothing did; the caller frees it. Each
+ * is an incident in the new file already (kinds state_damaged and state_lost).
+ */
+char *state_take_news(struct state *s);
+
 /* Writes are collected in memory and committed by state_commit: at most one transaction a call. */
 void state_put_checkpoint(struct state *s, const char *topic, const char *worker,
-    const struct proto_checkpoint *c);
+			  const struct proto_checkpoint *c);
+/* detail is cut at 4,000 bytes. topic is "" for what concerns no topic. */
 void state_add_incident(struct state *s, int64_t at_ms, const char *topic, const char *kind,
-    const char *detail);
+			const char *detail);
+/* A commit that holds meta is on the disk when it returns; others survive the process, not the machine. */
 void state_put_meta(struct state *s, const char *key, const char *value);
 
-/* Whether anything waits for a commit, and since when (for the caller's once-a-second rule). */
+/* Whether anything waits for a commit. */
 bool state_dirty(const struct state *s);
-/* 0, or -1 with *e: what was collected is kept (newest checkpoint a worker, at most 10,000 incidents)
- * and written by a later call. */
+/*
+ * Writes what waits; also the place where a lost or changed file is noticed, so it is called now and then
+ * without anything to write. 0, or -1 with *e: what was collected is kept (newest checkpoint of each
+ * worker, newest 10,000 incidents) and written by a later call.
+ */
 int state_commit(struct state *s, struct error *e);
 /* Text of the last failure, "" while all is well. */
 const char *state_problem(const struct state *s);
 
-/* Reads through the writer's connection, pending writes included. 1 found, 0 none, -1 with *e.
- * A found checkpoint is freed with proto_checkpoint_fini. */
-int state_get_checkpoint(struct state *s, const char *topic, const char *worker, struct proto_checkpoint *c,
-    struct error *e);
+/* Reads, pending writes included. 1 found, 0 none, -1 with *e: the file could not be read so far, and
+ * nobody knows. A found checkpoint is freed with proto_checkpoint_fini. */
+int state_get_checkpoint(const struct state *s, const char *topic, const char *worker,
+			 struct proto_checkpoint *c, struct error *e);
 /* *value is the caller's to free. */
-int state_get_meta(struct state *s, const char *key, char **value, struct error *e);
+int state_get_meta(const struct state *s, const char *key, char **value, struct error *e);
 
 #endif

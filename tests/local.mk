@@ -18,6 +18,7 @@ unit_tests = \
 	test_origin \
 	test_proto \
 	test_restart \
+	test_state \
 	test_subject \
 	test_totals \
 	test_units
@@ -81,4 +82,8 @@ server_sources = tests/unit/server.c tests/unit/server.h
 test_nats_conn_SOURCES = tests/unit/test_nats_conn.c $(unit_sources) $(server_sources)
 test_nats_conn_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_nats_conn_LDADD = $(UNIT_LDADD)
+
+test_state_SOURCES = tests/unit/test_state.c $(unit_sources)
+test_state_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_state_LDADD = libsrstate.a $(UNIT_LDADD) $(SQLITE_LIBS)
 endif
