@@ -389,15 +389,6 @@ child_pause(struct child *c, bool paused)
 		child_send(c, paused ? PROTO_PAUSE : PROTO_RESUME, NULL);
 }
 
-void
-child_store_all(struct child *c)
-{
-	store_put_note(c->table->store, "paused", c->key, c->paused ? "1" : "");
-	store_put_note(c->table->store, "resume_from", c->key, c->resume_used);
-	if (c->have_checkpoint)
-		store_put_checkpoint(c->table->store, c->key, c->worker, &c->checkpoint);
-}
-
 /* Why a child that cannot work cannot: what it said itself is better than its exit code. */
 static const char *
 complaint(const struct child *c)

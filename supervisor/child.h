@@ -125,8 +125,6 @@ void child_grant_time(struct child *c, struct mono now, int64_t ms);
 void child_pause(struct child *c, bool paused);
 /* Sends the log level that is wanted from now on. */
 void child_set_log_level(struct child *c, enum log_level level);
-/* Puts all it knows into the store: after the database has come back. */
-void child_store_all(struct child *c);
 
 bool child_has_process(const struct child *c);
 /* The field `state` of the status, and why; text may be "". */

@@ -14,13 +14,12 @@
 
 #define COMMIT_MS 1000
 #define HURRY_MS  200  /* store_hurry() commits no more often */
-#define RETRY_MS  5000 /* between two tries to open, or to commit after a failure */
+#define RETRY_MS  5000 /* between two tries after a failure */
 
 struct store {
-	char *dir;
-	struct state *state; /* NULL while it cannot be opened */
+	struct state *state;
 	char problem[768];
-	struct mono last_try; /* of opening or committing */
+	struct mono last_try; /* of committing */
 };
 
 static void
@@ -34,32 +33,27 @@ set_problem(struct store *s, const char *text)
 	snprintf(s->problem, sizeof s->problem, "%s", text);
 }
 
+/* state.db tells once what became of a file: set aside as damaged, or lost. */
 static void
-open_state(struct store *s)
+tell_news(struct store *s)
 {
-	struct error e = ERROR_INIT;
-	char *set_aside = NULL;
+	char *news = state_take_news(s->state);
 
-	s->last_try = mono_now();
-	s->state = state_open(s->dir, &set_aside, &e);
-	set_problem(s, s->state != NULL ? "" : e.text);
-	if (set_aside == NULL)
-		return;
-	log_warn("supervisor",
-		 "state: the database could not be used and was set aside as %s; a new one was made",
-		 set_aside);
-	if (s->state != NULL)
-		store_incident(s, "", "state_set_aside", set_aside);
-	free(set_aside);
+	if (news != NULL)
+		log_warn("supervisor", "state: %s", news);
+	free(news);
 }
 
 struct store *
 store_new(const char *dir)
 {
 	struct store *s = xcalloc(1, sizeof *s);
+	struct error e = ERROR_INIT;
 
-	s->dir = xstrdup(dir);
-	open_state(s);
+	s->last_try = mono_now();
+	s->state = state_open(dir, &e);
+	set_problem(s, state_problem(s->state));
+	tell_news(s);
 	return s;
 }
 
@@ -69,10 +63,9 @@ commit(struct store *s, struct mono now)
 	struct error e = ERROR_INIT;
 
 	s->last_try = now;
-	if (state_commit(s->state, &e) == 0)
-		set_problem(s, state_problem(s->state));
-	else
-		set_problem(s, e.text);
+	(void)state_commit(s->state, &e);
+	set_problem(s, state_problem(s->state));
+	tell_news(s);
 }
 
 void
@@ -83,19 +76,15 @@ store_free(struct store **store)
 	*store = NULL;
 	if (s == NULL)
 		return;
-	if (s->state != NULL) {
-		commit(s, mono_now());
-		state_close(&s->state);
-	}
-	free(s->dir);
+	commit(s, mono_now());
+	state_close(&s->state);
 	free(s);
 }
 
 void
 store_put_checkpoint(struct store *s, const char *topic, const char *worker, const struct proto_checkpoint *c)
 {
-	if (s->state != NULL)
-		state_put_checkpoint(s->state, topic, worker, c);
+	state_put_checkpoint(s->state, topic, worker, c);
 }
 
 bool
@@ -104,8 +93,6 @@ store_get_checkpoint(struct store *s, const char *topic, const char *worker, str
 	struct error e = ERROR_INIT;
 	int found;
 
-	if (s->state == NULL)
-		return false;
 	found = state_get_checkpoint(s->state, topic, worker, c, &e);
 	if (found < 0)
 		set_problem(s, e.text);
@@ -115,18 +102,14 @@ store_get_checkpoint(struct store *s, const char *topic, const char *worker, str
 void
 store_incident(struct store *s, const char *topic, const char *kind, const char *detail)
 {
-	if (s->state != NULL)
-		state_add_incident(s->state, wall_ms(), topic, kind, detail);
+	state_add_incident(s->state, wall_ms(), topic, kind, detail);
 }
 
 void
 store_put_note(struct store *s, const char *what, const char *topic, const char *value)
 {
-	char *key;
+	char *key = xasprintf("%s:%s", what, topic);
 
-	if (s->state == NULL)
-		return;
-	key = xasprintf("%s:%s", what, topic);
 	state_put_meta(s->state, key, value);
 	free(key);
 }
@@ -135,37 +118,27 @@ char *
 store_get_note(struct store *s, const char *what, const char *topic)
 {
 	struct error e = ERROR_INIT;
-	char *key, *value = NULL;
+	char *key = xasprintf("%s:%s", what, topic), *value = NULL;
 
-	if (s->state == NULL)
-		return xstrdup("");
-	key = xasprintf("%s:%s", what, topic);
 	if (state_get_meta(s->state, key, &value, &e) < 0)
 		set_problem(s, e.text);
 	free(key);
 	return value != NULL ? value : xstrdup("");
 }
 
-bool
+void
 store_tick(struct store *s, struct mono now)
 {
 	int64_t pause = s->problem[0] != '\0' ? RETRY_MS : COMMIT_MS;
 
-	if (mono_ms_between(s->last_try, now) < pause)
-		return false;
-	if (s->state == NULL) {
-		open_state(s);
-		return s->state != NULL;
-	}
-	if (state_dirty(s->state))
+	if (mono_ms_between(s->last_try, now) >= pause && (state_dirty(s->state) || s->problem[0] != '\0'))
 		commit(s, now);
-	return false;
 }
 
 void
 store_hurry(struct store *s, struct mono now)
 {
-	if (s->state != NULL && s->problem[0] == '\0' && mono_ms_between(s->last_try, now) >= HURRY_MS)
+	if (s->problem[0] == '\0' && mono_ms_between(s->last_try, now) >= HURRY_MS)
 		commit(s, now);
 }
 

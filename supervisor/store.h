@@ -28,10 +28,8 @@ void store_put_note(struct store *s, const char *what, const char *topic, const 
 /* "" if there is none; the caller frees it. */
 char *store_get_note(struct store *s, const char *what, const char *topic);
 
-/* Commits if a second has gone by since the last time; opens the database if it is not open. Call it a
- * few times a second. Returns true if the database has just become available again: what the caller
- * knows should be put anew. */
-bool store_tick(struct store *s, struct mono now);
+/* Commits what waits if a second has gone by since the last time; call it a few times a second. */
+void store_tick(struct store *s, struct mono now);
 /* Much has changed: commits now, unless it was done a moment ago. */
 void store_hurry(struct store *s, struct mono now);
 

@@ -178,9 +178,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	grant_time(s, now);
 	children_check(&s->children, now);
-	if (store_tick(s->store, now))
-		for (size_t i = 0; i < s->children.count; i++)
-			child_store_all(s->children.list[i]);
+	store_tick(s->store, now);
 	if (s->at_once && mono_reached(now, s->kill_deadline))
 		event_base_loopbreak(s->base);
 }
@@ -300,6 +298,7 @@ prepare_process(void)
 	daemon_secure_stdio();
 	notify_init();
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error like a full disk */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	umask(027);
