@@ -358,24 +358,30 @@ header_copy_lines(const struct header_policy *policy, const char *block, size_t 
 
 /* ---- path --------------------------------------------------------------------------------------- */
 
+static bool
+ends_site(char c)
+{
+	return c == ',' || c == '\r' || c == '\n'; /* the latter in a folded line */
+}
+
 /* The next site of a comma-separated list, without blanks around it; false at the end. */
 static bool
 next_site(const char *list, size_t len, size_t *at, const char **site, size_t *site_len)
 {
 	while (*at < len) {
-		const char *start = list + *at;
-		const char *comma = memchr(start, ',', len - *at);
-		const char *stop = comma != NULL ? comma : list + len;
+		size_t start = *at, stop = start;
 
-		*at = (size_t)(stop - list) + 1;
-		while (start < stop && (is_blank(*start) || *start == '\r' || *start == '\n'))
+		while (stop < len && !ends_site(list[stop]))
+			stop++;
+		*at = stop + 1;
+		while (start < stop && is_blank(list[start]))
 			start++;
-		while (stop > start && (is_blank(stop[-1]) || stop[-1] == '\r' || stop[-1] == '\n'))
+		while (stop > start && is_blank(list[stop - 1]))
 			stop--;
 		if (stop == start)
 			continue;
-		*site = start;
-		*site_len = (size_t)(stop - start);
+		*site = list + start;
+		*site_len = stop - start;
 		return true;
 	}
 	return false;

@@ -6,7 +6,7 @@
  * at CR LF alone. Lines that begin with a blank or a tab belong to the header above them (folding), so
  * that a removed or renamed header takes them along. A line without colon is no header and is kept.
  *
- * Our own lines belong in front of the copied ones, Nats-Expected-Last-Sequence first of all: server 2.9
+ * A copy's Nats-Expected-Last-Sequence or Nats-Msg-Id must stand in front of the copied lines: server 2.9
  * looks for the first occurrence of that text anywhere in the block and, if it is within another header's
  * name or value, takes the message without any check (2.14 does not). A block may also hold an empty
  * line in its middle, where most readers stop.

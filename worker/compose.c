@@ -1,8 +1,10 @@
 /*
  * Making a copy of a source message; runs in a replicating worker.
  *
- * The order of lines is fixed: what the source message had, the path, the chain's or the duplicate
- * window's line, and our origin last. A line costs a memcpy; numbers are written without printf.
+ * The order of lines is fixed: the chain's or the duplicate window's line first, what the source message
+ * had, the path, and our origin last. First, because server 2.9 looks for the first occurrence of that
+ * name anywhere in the headers: a source message with the name in some value would switch the check off.
+ * A line costs a memcpy; numbers are written without printf.
  */
 #include "worker/compose.h"
 
@@ -112,11 +114,10 @@ add_origin(struct composer *c, const struct compose_source *m)
 	strbuf_add(&c->lines, "\r\n", 2);
 }
 
-/* The source's lines and the path. */
+/* The source's lines and the path; -1, with nothing added, if they cannot be carried. */
 static int
 add_carried_lines(struct composer *c, const struct compose_source *m)
 {
-	strbuf_reset(&c->lines);
 	if (m->headers == NULL) {
 		strbuf_add(&c->lines, c->path.data, c->path.len);
 		return 0;
@@ -139,13 +140,14 @@ const char *
 compose_headers(struct composer *c, const struct compose_source *m, enum compose_mode mode,
 		uint64_t expected_last, size_t *len)
 {
-	if (add_carried_lines(c, m) != 0)
-		return NULL;
+	strbuf_reset(&c->lines);
 	if (mode == COMPOSE_CHAIN)
 		add_line_with_number(&c->lines, EXPECTED_LAST_LINE, sizeof EXPECTED_LAST_LINE - 1,
 				     expected_last);
 	else
 		add_line_with_number(&c->lines, c->msg_id_head.data, c->msg_id_head.len, m->seq);
+	if (add_carried_lines(c, m) != 0)
+		return NULL;
 	add_origin(c, m);
 	*len = c->lines.len;
 	return c->lines.data;
@@ -154,12 +156,12 @@ compose_headers(struct composer *c, const struct compose_source *m, enum compose
 const char *
 compose_dead_letter(struct composer *c, const struct compose_source *m, const char *reason, size_t *len)
 {
+	strbuf_reset(&c->lines);
+	add_line_with_number(&c->lines, c->msg_id_head.data, c->msg_id_head.len, m->seq);
 	/* A block that cannot be carried is what made some of these messages dead letters. */
-	if (add_carried_lines(c, m) != 0)
-		strbuf_reset(&c->lines);
+	(void)add_carried_lines(c, m);
 	strbuf_addf(&c->lines, "Choria-SR-Reject-Reason: %s\r\n", reason);
 	strbuf_addf(&c->lines, "Choria-SR-Reject-Subject: %s\r\n", m->subject);
-	add_line_with_number(&c->lines, c->msg_id_head.data, c->msg_id_head.len, m->seq);
 	add_origin(c, m);
 	*len = c->lines.len;
 	return c->lines.data;

@@ -321,6 +321,7 @@ START_TEST(path_is_written_anew)
 		    "Choria-SR-Path: a,b,c,own\r\n");
 	expect_path(BLOCK("Choria-SR-Path:\r\n"), "Choria-SR-Path: own\r\n");
 	expect_path(BLOCK("Choria-SR-Path: a,\r\n b\r\n"), "Choria-SR-Path: a,b,own\r\n");
+	expect_path(BLOCK("Choria-SR-Path: a\r\n\tb\r\n"), "Choria-SR-Path: a,b,own\r\n");
 }
 END_TEST
 
