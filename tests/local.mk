@@ -87,3 +87,11 @@ test_state_SOURCES = tests/unit/test_state.c $(unit_sources)
 test_state_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_state_LDADD = libsrstate.a $(UNIT_LDADD) $(SQLITE_LIBS)
 endif
+
+# Every C file as .clang-format wants it.
+check-format:
+	@test '$(CLANG_FORMAT)' != no || { echo 'check-format: no clang-format here; install it' >&2; exit 1; }
+	@cd '$(srcdir)' && find admin common state supervisor tests worker -name '*.[ch]' -print0 | \
+	  xargs -0 $(CLANG_FORMAT) --dry-run -Werror
+
+.PHONY: check-format
