@@ -44,6 +44,8 @@ struct control {
 	struct event_base *base;
 	struct listener listener;
 	int reserve; /* given up for a moment when fds run out, so that a client can be turned away */
+	struct timeval idle;
+	struct timeval slow;
 	control_answer_fn *answer;
 	void *arg;
 	struct client *clients;
@@ -69,9 +71,7 @@ client_drop(struct client *c)
 static void
 expect_line(struct client *c)
 {
-	static const struct timeval idle = {CONTROL_IDLE_S, 0};
-
-	evtimer_add(c->deadline, &idle);
+	evtimer_add(c->deadline, &c->control->idle);
 }
 
 static void
@@ -185,7 +185,6 @@ on_event(struct bufferevent *bev, short what, void *arg)
 static void
 client_new(struct control *control, int fd)
 {
-	static const struct timeval slow = {CONTROL_SLOW_S, 0};
 	struct client *c = xcalloc(1, sizeof *c);
 
 	c->control = control;
@@ -204,7 +203,7 @@ client_new(struct control *control, int fd)
 	control->client_count++;
 	bufferevent_setcb(c->bev, on_readable, on_written, on_event, c);
 	bufferevent_setwatermark(c->bev, EV_READ, 0, 2 * REQUEST_MAX_BYTES);
-	bufferevent_set_timeouts(c->bev, NULL, &slow);
+	bufferevent_set_timeouts(c->bev, NULL, &control->slow);
 	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
 }
 
@@ -354,6 +353,7 @@ control_new(struct event_base *base, const char *path, control_answer_fn *answer
 	c->answer = answer;
 	c->arg = arg;
 	c->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	control_set_patience(c, CONTROL_IDLE_MS, CONTROL_SLOW_MS);
 	if (listener_init(&c->listener, c, path, e) != 0)
 		control_free(&c);
 	return c;
@@ -386,4 +386,11 @@ control_free(struct control **control)
 	listener_fini(&c->listener);
 	close(c->reserve);
 	free(c);
+}
+
+void
+control_set_patience(struct control *c, int idle_ms, int slow_ms)
+{
+	c->idle = (struct timeval){idle_ms / 1000, idle_ms % 1000 * 1000};
+	c->slow = (struct timeval){slow_ms / 1000, slow_ms % 1000 * 1000};
 }

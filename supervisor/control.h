@@ -11,8 +11,8 @@
 #include "supervisor/request.h"
 
 #define CONTROL_MAX_CLIENTS 32
-#define CONTROL_IDLE_S      30 /* without a whole line from the client */
-#define CONTROL_SLOW_S      10 /* without taking what waits for it */
+#define CONTROL_IDLE_MS     30000 /* without a whole line from the client */
+#define CONTROL_SLOW_MS     10000 /* without taking what waits for it */
 
 struct control;
 
@@ -29,5 +29,8 @@ struct control *control_new(struct event_base *base, const char *path, control_a
 void control_free(struct control **c);
 /* Listens at path from now on; connections stay. On failure the old one stays in use. */
 int control_move(struct control *c, const char *path, struct error *e);
+
+/* Other times than CONTROL_IDLE_MS and CONTROL_SLOW_MS, for clients that connect from now on. */
+void control_set_patience(struct control *c, int idle_ms, int slow_ms);
 
 #endif

@@ -31,3 +31,9 @@ libsrsupervisor_a_SOURCES = \
 	supervisor/totals.c \
 	supervisor/totals.h \
 	supervisor/verbs.c
+
+# The one program that users call: supervisor and commands.
+sbin_PROGRAMS += stream-replicator
+stream_replicator_SOURCES = supervisor/main.c
+stream_replicator_LDADD = libsrsupervisor.a libsradmin.a libsrstate.a libsrcommon.a \
+	$(NATS_LIBS) $(CONFUSE_LIBS) $(EVENT_LIBS) $(SQLITE_LIBS) $(JANSSON_LIBS) $(CRYPTO_LIBS)

@@ -1,4 +1,5 @@
 /* The program stream-replicator: reads the command line and hands over to the part that does the verb. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "admin/command.h"
@@ -21,14 +22,23 @@ run(const struct command *c)
 	return supervisor_run(&options);
 }
 
+static int
+later(const struct command *c)
+{
+	fprintf(stderr, "stream-replicator: %s: not supported in this version\n", command_verb_name(c->verb));
+	return COMMAND_EXIT_USAGE;
+}
+
 static int (*const verbs[COMMAND_VERB_END])(const struct command *c) = {
     [COMMAND_RUN] = run,
+    [COMMAND_CHECK] = later,
     [COMMAND_STATUS] = admin_status,
     [COMMAND_PAUSE] = admin_control,
     [COMMAND_RESUME] = admin_control,
     [COMMAND_RESTART] = admin_control,
     [COMMAND_RELOAD] = admin_control,
     [COMMAND_STOP] = admin_control,
+    [COMMAND_VERIFY] = later,
 };
 
 int

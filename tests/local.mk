@@ -9,6 +9,8 @@ if HAVE_CHECK
 unit_tests = \
 	test_channel \
 	test_clock \
+	test_command \
+	test_control \
 	test_endpoint \
 	test_header \
 	test_jsack \
@@ -17,9 +19,11 @@ unit_tests = \
 	test_nats_conn \
 	test_origin \
 	test_proto \
+	test_reload \
 	test_restart \
 	test_state \
 	test_subject \
+	test_supervisor \
 	test_totals \
 	test_units
 check_PROGRAMS += $(unit_tests)
@@ -64,7 +68,15 @@ test_origin_SOURCES = tests/unit/test_origin.c $(unit_sources)
 test_origin_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_origin_LDADD = $(UNIT_LDADD)
 
-# The supervisor's pure parts.
+# The supervisor's parts, and the user's commands.
+test_command_SOURCES = tests/unit/test_command.c $(unit_sources)
+test_command_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_command_LDADD = libsradmin.a $(UNIT_LDADD)
+
+test_control_SOURCES = tests/unit/test_control.c $(unit_sources)
+test_control_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_control_LDADD = libsrsupervisor.a $(UNIT_LDADD)
+
 test_restart_SOURCES = tests/unit/test_restart.c $(unit_sources)
 test_restart_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_restart_LDADD = libsrsupervisor.a $(UNIT_LDADD)
@@ -77,6 +89,21 @@ test_jsapi_SOURCES = tests/unit/test_jsapi.c $(unit_sources)
 test_jsapi_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_jsapi_LDADD = $(UNIT_LDADD)
 
+# These run the real supervisor with a worker that replicates nothing.
+check_PROGRAMS += fake_worker
+fake_worker_SOURCES = tests/unit/fake_worker.c
+fake_worker_LDADD = libsrcommon.a $(EVENT_LIBS) $(JANSSON_LIBS)
+daemon_sources = tests/unit/daemon.c tests/unit/daemon.h
+DAEMON_LDADD = libsradmin.a $(UNIT_LDADD)
+
+test_reload_SOURCES = tests/unit/test_reload.c $(unit_sources) $(daemon_sources)
+test_reload_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_reload_LDADD = $(DAEMON_LDADD)
+
+test_supervisor_SOURCES = tests/unit/test_supervisor.c $(unit_sources) $(daemon_sources)
+test_supervisor_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_supervisor_LDADD = $(DAEMON_LDADD)
+
 # Those that need a nats-server.
 server_sources = tests/unit/server.c tests/unit/server.h
 test_nats_conn_SOURCES = tests/unit/test_nats_conn.c $(unit_sources) $(server_sources)
@@ -87,11 +114,3 @@ test_state_SOURCES = tests/unit/test_state.c $(unit_sources)
 test_state_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_state_LDADD = libsrstate.a $(UNIT_LDADD) $(SQLITE_LIBS)
 endif
-
-# Every C file as .clang-format wants it.
-check-format:
-	@test '$(CLANG_FORMAT)' != no || { echo 'check-format: no clang-format here; install it' >&2; exit 1; }
-	@cd '$(srcdir)' && find admin common state supervisor tests worker -name '*.[ch]' -print0 | \
-	  xargs -0 $(CLANG_FORMAT) --dry-run -Werror
-
-.PHONY: check-format

@@ -1,0 +1,360 @@
+/*
+ * A worker that replicates nothing: it speaks the pipe protocol, well or badly, as a test wants it.
+ *
+ * $FAKE_DIR/<topic> holds one word, read at the start: how to behave. Without it the fake works: every
+ * 100 ms ten messages are "copied". It leaves traces for the test: $FAKE_DIR/<topic>.position, one line a
+ * start; .fds, what was open; .signals, what was blocked or ignored; .level, the last log level it was given;
+ * .orphan, when its pipe ended.
+ */
+#include <dirent.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/channel.h"
+#include "common/clock.h"
+#include "common/xalloc.h"
+
+#define BEAT_MS 100
+#define STEP    10
+
+static struct {
+	char topic[128];
+	char behaviour[32];
+	struct event_base *base;
+	struct channel *channel;
+	struct event *beat;
+	bool ready;
+	bool paused;
+	uint64_t seq;
+	struct proto_stats stats;
+	int exit_code;
+} fake;
+
+static bool
+behaves(const char *word)
+{
+	return strcmp(fake.behaviour, word) == 0;
+}
+
+static FILE *
+open_trace(const char *suffix, const char *mode)
+{
+	char *path = xasprintf("%s/%s%s", getenv("FAKE_DIR"), fake.topic, suffix);
+	FILE *f = fopen(path, mode);
+
+	free(path);
+	return f;
+}
+
+static void __attribute__((format(printf, 3, 4)))
+trace(const char *suffix, const char *mode, const char *fmt, ...)
+{
+	FILE *f = open_trace(suffix, mode);
+	va_list ap;
+
+	if (f == NULL)
+		abort();
+	va_start(ap, fmt);
+	vfprintf(f, fmt, ap);
+	va_end(ap);
+	fclose(f);
+}
+
+static void
+trace_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *entry;
+
+	trace(".fds", "we", "%s", "");
+	while ((entry = readdir(dir)) != NULL)
+		if (entry->d_name[0] != '.' && atoi(entry->d_name) != dirfd(dir))
+			trace(".fds", "ae", "%s\n", entry->d_name);
+	closedir(dir);
+}
+
+static void
+trace_signals(void)
+{
+	struct sigaction action;
+	sigset_t blocked;
+
+	sigprocmask(SIG_SETMASK, NULL, &blocked);
+	trace(".signals", "we", "%s", "");
+	for (int sig = 1; sig < NSIG; sig++)
+		if (sigismember(&blocked, sig) == 1 ||
+		    (sigaction(sig, NULL, &action) == 0 && action.sa_handler != SIG_DFL))
+			trace(".signals", "ae", "%d\n", sig);
+}
+
+static void
+read_behaviour(void)
+{
+	FILE *f = open_trace("", "re");
+
+	if (f == NULL)
+		return;
+	if (fscanf(f, "%31s", fake.behaviour) != 1)
+		fake.behaviour[0] = '\0';
+	fclose(f);
+}
+
+static void
+send_payload(enum proto_type type, struct strbuf *payload)
+{
+	channel_send(fake.channel, type, payload->data, payload->len);
+	strbuf_fini(payload);
+}
+
+static void
+send_hello(void)
+{
+	struct proto_hello hello = {.pid = (uint32_t)getpid()};
+	struct strbuf payload;
+
+	snprintf(hello.version, sizeof hello.version, "%s", SR_VERSION);
+	strbuf_init(&payload);
+	proto_hello_encode(&payload, &hello);
+	send_payload(PROTO_HELLO, &payload);
+}
+
+static void
+send_log(enum log_level level, const char *text)
+{
+	struct proto_log log = {level, xstrdup(text)};
+	struct strbuf payload;
+
+	strbuf_init(&payload);
+	proto_log_encode(&payload, &log);
+	proto_log_fini(&log);
+	send_payload(PROTO_LOG, &payload);
+}
+
+static void
+send_state(enum worker_state state, const char *reason)
+{
+	struct proto_state s = {state, xstrdup(reason)};
+	struct strbuf payload;
+
+	strbuf_init(&payload);
+	proto_state_encode(&payload, &s);
+	proto_state_fini(&s);
+	send_payload(PROTO_STATE, &payload);
+}
+
+static void
+send_incident(const char *kind, const char *detail)
+{
+	struct proto_incident in = {xstrdup(kind), xstrdup(detail)};
+	struct strbuf payload;
+
+	strbuf_init(&payload);
+	proto_incident_encode(&payload, &in);
+	proto_incident_fini(&in);
+	send_payload(PROTO_INCIDENT, &payload);
+}
+
+static void
+send_checkpoint(void)
+{
+	char source[] = "SOURCE", target[] = "TARGET";
+	struct proto_checkpoint c = {
+	    .source_stream = source,
+	    .source_created_ns = 1,
+	    .source_seq = fake.seq,
+	    .target_stream = target,
+	    .target_created_ns = 2,
+	    .target_seq = fake.seq,
+	    .updated_ms = wall_ms(),
+	};
+	struct strbuf payload;
+
+	strbuf_init(&payload);
+	proto_checkpoint_encode(&payload, &c);
+	send_payload(PROTO_CHECKPOINT, &payload);
+}
+
+static void
+send_stats(void)
+{
+	struct strbuf payload;
+
+	fake.stats.gauge[GAUGE_COMMITTED_SEQ] = fake.seq;
+	fake.stats.gauge[GAUGE_TARGET_SEQ] = fake.seq;
+	fake.stats.gauge[GAUGE_SOURCE_LAST_SEQ] = 1000000;
+	fake.stats.gauge[GAUGE_LAG_MSGS] = 1000000 - fake.seq;
+	strbuf_init(&payload);
+	proto_stats_encode(&payload, &fake.stats);
+	send_payload(PROTO_STATS, &payload);
+}
+
+static void
+end(int code)
+{
+	fake.exit_code = code;
+	event_base_loopbreak(fake.base);
+}
+
+static void
+on_beat(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	if (!fake.ready || fake.channel == NULL || behaves("silent"))
+		return;
+	if (!fake.paused) {
+		fake.seq += STEP;
+		fake.stats.counter[COUNTER_COPIED_MSGS] += STEP;
+		send_checkpoint();
+	}
+	send_stats();
+}
+
+/* What it does once it is at work. */
+static void
+at_work(void)
+{
+	char line[64];
+
+	channel_send(fake.channel, PROTO_READY, NULL, 0);
+	fake.ready = true;
+	send_state(WORKER_CONNECTING, "");
+	send_state(fake.paused ? WORKER_PAUSED : WORKER_COPYING, "");
+	if (behaves("halted"))
+		send_state(WORKER_HALTED, "message 7 is too large for the target");
+	if (behaves("flood")) {
+		for (int i = 0; i < 100000; i++) {
+			snprintf(line, sizeof line, "flood line %d", i);
+			send_log(LOG_LEVEL_WARN, line);
+		}
+	}
+	if (behaves("incidents")) {
+		for (int i = 0; i < 500; i++)
+			send_incident("gap", "a hole");
+	}
+	if (behaves("closer"))
+		channel_free(&fake.channel);
+}
+
+static void
+take_position(const struct proto_frame *f)
+{
+	struct proto_position p;
+
+	if (proto_position_decode(f->payload, f->len, &p, NULL) != 0)
+		abort();
+	trace(".position", "ae", "seq=%" PRIu64 " paused=%d resume=%d restarts=%u\n",
+	      p.have_checkpoint ? p.checkpoint.source_seq : 0, p.paused, p.apply_resume, p.restarts);
+	fake.paused = p.paused;
+	fake.seq = p.have_checkpoint ? p.checkpoint.source_seq : 0;
+	proto_position_fini(&p);
+	if (behaves("permanent")) {
+		send_log(LOG_LEVEL_ERROR, "credentials file is not readable");
+		end(PROTO_EXIT_PERMANENT);
+	} else if (!behaves("mute")) {
+		at_work();
+	}
+}
+
+static void
+set_paused(bool paused)
+{
+	fake.paused = paused;
+	send_state(paused ? WORKER_PAUSED : WORKER_COPYING, "");
+}
+
+static void
+on_frame(void *arg, const struct proto_frame *f)
+{
+	enum log_level level;
+
+	(void)arg;
+	switch (f->type) {
+	case PROTO_CONFIG:
+		trace(".config", "we", "%.*s", (int)f->len, (const char *)f->payload);
+		break;
+	case PROTO_POSITION:
+		take_position(f);
+		break;
+	case PROTO_PAUSE:
+		set_paused(true);
+		break;
+	case PROTO_RESUME:
+		set_paused(false);
+		break;
+	case PROTO_DRAIN:
+		if (!behaves("nodrain"))
+			end(PROTO_EXIT_OK);
+		break;
+	case PROTO_LOG_LEVEL:
+		if (proto_log_level_decode(f->payload, f->len, &level, NULL) == 0)
+			trace(".level", "we", "%s", log_level_name(level));
+		break;
+	default:
+		abort();
+	}
+}
+
+static void
+on_closed(void *arg, const struct error *e)
+{
+	(void)arg;
+	(void)e;
+	trace(".orphan", "we", "%d", (int)getpid());
+	end(PROTO_EXIT_ORPHAN);
+}
+
+/* Things that go wrong before anything else. */
+static void
+misbehave_at_once(void)
+{
+	if (behaves("crash"))
+		_exit(PROTO_EXIT_FAILED);
+	if (behaves("segv")) {
+		signal(SIGSEGV, SIG_DFL); /* also where a sanitizer would have its own words */
+		raise(SIGSEGV);
+	}
+	if (behaves("garbage") && write(PROTO_FD, "HTTP/1.1 200 OK\r\n\r\n", 19) < 0)
+		abort();
+	if (behaves("early"))
+		send_stats();
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct channel_callbacks callbacks = {on_frame, on_closed};
+	static const struct timeval beat = {0, BEAT_MS * 1000};
+	struct error e = ERROR_INIT;
+
+	if (argc != 3 || getenv("FAKE_DIR") == NULL)
+		return PROTO_EXIT_USAGE;
+	snprintf(fake.topic, sizeof fake.topic, "%s", argv[2]);
+	fake.topic[strcspn(fake.topic, ".")] = '\0';
+	trace_fds();
+	trace_signals();
+	read_behaviour();
+	fake.base = event_base_new();
+	fake.channel = channel_new(fake.base, PROTO_FD, PROTO_SUPERVISOR, strtoull(argv[1], NULL, 10),
+				   &callbacks, NULL, &e);
+	if (fake.channel == NULL)
+		return PROTO_EXIT_FAILED;
+	misbehave_at_once();
+	send_hello();
+	fake.beat = event_new(fake.base, -1, EV_PERSIST, on_beat, NULL);
+	event_add(fake.beat, &beat);
+	event_base_dispatch(fake.base);
+	if (fake.channel != NULL)
+		channel_flush(fake.channel, 1000);
+	channel_free(&fake.channel);
+	event_free(fake.beat);
+	event_base_free(fake.base);
+	return fake.exit_code;
+}

@@ -1,0 +1,240 @@
+/* The command line, and the table of `status`. */
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "admin/command.h"
+#include "admin/status_table.h"
+#include "tests/unit/unit.h"
+
+static struct command c;
+static char said[8192];
+
+/* Parses what follows the program's name; what is printed goes into said. */
+static int
+parse(const char *env, const char *const *args)
+{
+	char *argv[16] = {(char *)(uintptr_t) "stream-replicator"};
+	FILE *f = tmpfile();
+	int argc = 1, out = dup(STDOUT_FILENO), err = dup(STDERR_FILENO), rc;
+
+	for (; args[argc - 1] != NULL; argc++)
+		argv[argc] = (char *)(uintptr_t)args[argc - 1];
+	fflush(NULL);
+	dup2(fileno(f), STDOUT_FILENO);
+	dup2(fileno(f), STDERR_FILENO);
+	rc = command_parse(argc, argv, env, &c);
+	fflush(NULL);
+	dup2(out, STDOUT_FILENO);
+	dup2(err, STDERR_FILENO);
+	close(out);
+	close(err);
+	rewind(f);
+	said[fread(said, 1, sizeof said - 1, f)] = '\0';
+	fclose(f);
+	return rc;
+}
+#define PARSE(...) parse(NULL, (const char *const[]){__VA_ARGS__, NULL})
+
+static void
+teardown(void)
+{
+	command_fini(&c);
+}
+
+START_TEST(without_anything_it_runs)
+{
+	ck_assert_int_eq(parse(NULL, (const char *const[]){NULL}), -1);
+	ck_assert_int_eq(c.verb, COMMAND_RUN);
+	ck_assert_str_eq(c.config, COMMAND_DEFAULT_CONFIG);
+	ck_assert_uint_eq(c.topic_count, 0);
+}
+END_TEST
+
+START_TEST(options_of_run)
+{
+	ck_assert_int_eq(PARSE("--config", "x.conf", "run", "--topic", "a", "--topics=b  c", "--topic=d",
+			       "--debug", "--daemonize", "--pidfile", "p"),
+			 -1);
+	ck_assert_str_eq(c.config, "x.conf");
+	ck_assert_str_eq(c.pidfile, "p");
+	ck_assert(c.debug && c.daemonize);
+	ck_assert_uint_eq(c.topic_count, 4);
+	ck_assert_str_eq(c.topics[2], "c");
+	ck_assert_str_eq(c.topics[3], "d");
+}
+END_TEST
+
+START_TEST(environment_selects_where_nothing_else_does)
+{
+	ck_assert_int_eq(parse("a b", (const char *const[]){NULL}), -1);
+	ck_assert_uint_eq(c.topic_count, 2);
+	command_fini(&c);
+	ck_assert_int_eq(parse("a b", (const char *const[]){"--topic", "x", NULL}), -1);
+	ck_assert_uint_eq(c.topic_count, 1);
+	command_fini(&c);
+	ck_assert_int_eq(parse("  ", (const char *const[]){NULL}), -1);
+	ck_assert_uint_eq(c.topic_count, 0);
+}
+END_TEST
+
+START_TEST(verbs_with_a_topic)
+{
+	ck_assert_int_eq(PARSE("verify", "cmdb", "--from", "10", "--to", "20", "--json"), -1);
+	ck_assert_int_eq(c.verb, COMMAND_VERIFY);
+	ck_assert_str_eq(c.topic, "cmdb");
+	ck_assert(c.from == 10 && c.to == 20 && c.json);
+	ck_assert_int_eq(PARSE("--socket", "s", "pause", "cmdb"), -1);
+	ck_assert_int_eq(c.verb, COMMAND_PAUSE);
+	ck_assert_str_eq(c.socket, "s");
+}
+END_TEST
+
+START_TEST(wrong_usage_is_named)
+{
+	static const struct {
+		const char *const args[6];
+		const char *word;
+	} wrong[] = {
+	    {{"--wrong"}, "--wrong"},
+	    {{"-x"}, "-x"},
+	    {{"run", "--config"}, "--config needs a value"},
+	    {{"pause"}, "which topic"},
+	    {{"pause", "a", "b"}, "\"b\""},
+	    {{"explode"}, "explode"},
+	    {{"run", "extra"}, "\"extra\""},
+	    {{"pause", "a", "--json"}, "--json does not go with pause"},
+	    {{"status", "--topic", "a"}, "--topic does not go with status"},
+	    {{"verify", "a", "--from", "x"}, "--from"},
+	    {{"verify", "a", "--from", "-1"}, "--from"},
+	    {{"verify", "a", "--from", "0"}, "--from"},
+	    {{"verify", "a", "--to", "99999999999999999999"}, "--to"},
+	    {{"verify", "a", "--from", "5", "--to", "4"}, "--from"},
+	};
+
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		ck_assert_int_eq(parse(NULL, wrong[i].args), COMMAND_EXIT_USAGE);
+		ck_assert_msg(strstr(said, wrong[i].word) != NULL, "\"%s\" has no \"%s\"", said,
+			      wrong[i].word);
+		command_fini(&c);
+	}
+}
+END_TEST
+
+START_TEST(verbs_of_later_releases_are_refused)
+{
+	static const char *const verbs[] = {"step-down", "state",  "advisories",
+					    "gossip",    "enroll", "convert"};
+
+	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+		ck_assert_int_eq(PARSE(verbs[i], "--since", "1h"), COMMAND_EXIT_USAGE);
+		ck_assert_ptr_nonnull(strstr(said, "not supported in this version"));
+		ck_assert_int_eq(PARSE("--config", "x", verbs[i]), COMMAND_EXIT_USAGE);
+		ck_assert_ptr_nonnull(strstr(said, "not supported in this version"));
+	}
+}
+END_TEST
+
+START_TEST(help_for_all_and_for_each)
+{
+	ck_assert_int_eq(PARSE("--help"), 0);
+	for (int v = 0; v < COMMAND_VERB_END; v++)
+		ck_assert_ptr_nonnull(strstr(said, command_verb_name((enum command_verb)v)));
+	for (int v = 0; v < COMMAND_VERB_END; v++) {
+		ck_assert_int_eq(PARSE(command_verb_name((enum command_verb)v), "--help"), 0);
+		ck_assert_ptr_nonnull(strstr(said, "Usage: stream-replicator"));
+		ck_assert_ptr_nonnull(strstr(said, "--config FILE"));
+	}
+	ck_assert_int_eq(PARSE("--version"), 0);
+	ck_assert_str_eq(said, "stream-replicator " SR_VERSION "\n");
+}
+END_TEST
+
+START_TEST(numbers_for_people)
+{
+	char buf[40];
+
+	ck_assert_str_eq(status_count(0, buf, sizeof buf), "0");
+	ck_assert_str_eq(status_count(999, buf, sizeof buf), "999");
+	ck_assert_str_eq(status_count(1000, buf, sizeof buf), "1,000");
+	ck_assert_str_eq(status_count(12345678, buf, sizeof buf), "12,345,678");
+	ck_assert_str_eq(status_duration(-1, buf, sizeof buf), "-");
+	ck_assert_str_eq(status_duration(0.25, buf, sizeof buf), "0.2 s");
+	ck_assert_str_eq(status_duration(59, buf, sizeof buf), "59 s");
+	ck_assert_str_eq(status_duration(61, buf, sizeof buf), "1 m 1 s");
+	ck_assert_str_eq(status_duration(7500, buf, sizeof buf), "2 h 5 m");
+	ck_assert_str_eq(status_duration(100000, buf, sizeof buf), "1 d 3 h");
+}
+END_TEST
+
+static const char two_topics[] =
+    "{\"name\":\"US-EAST\",\"node\":\"n1\",\"version\":\"1.0\",\"pid\":7,\"uptime_s\":61,\"ok\":false,"
+    "\"elections\":[],\"topics\":["
+    "{\"name\":\"cmdb\",\"role\":\"none\",\"state\":\"copying\",\"reason\":\"\",\"committed_seq\":1000000,"
+    "\"source_last_seq\":4000000,\"lag_msgs\":3000000,\"lag_seconds\":7500.5,\"rate_msgs\":30000.4,\"eta_s\":"
+    "100,"
+    "\"restarts\":0},"
+    "{\"name\":\"quiet\",\"role\":\"leader\",\"state\":\"halted\",\"reason\":\"message 7 is too large\","
+    "\"committed_seq\":6,\"source_last_seq\":7,\"lag_msgs\":1,\"lag_seconds\":null,\"rate_msgs\":0.5,"
+    "\"eta_s\":null,\"restarts\":3}]}";
+
+START_TEST(table_is_aligned_and_tells_why)
+{
+	json_t *status = json_loads(two_topics, 0, NULL);
+	struct strbuf out;
+
+	strbuf_init(&out);
+	status_table(&out, status, false);
+	ck_assert_str_eq(
+	    out.data, "US-EAST on n1, stream-replicator 1.0, pid 7, up 1 m 1 s: not all is well\n"
+		      "\n"
+		      "TOPIC  ROLE    STATE    COMMITTED     SOURCE        LAG   BEHIND   MSG/S  RESTARTS\n"
+		      "cmdb   -       copying  1,000,000  4,000,000  3,000,000  2 h 5 m  30,000         0\n"
+		      "       [#######.......................]  25 %, done in 1 m 40 s\n"
+		      "quiet  leader  halted           6          7          1        -     0.5         3\n"
+		      "       message 7 is too large\n");
+	strbuf_reset(&out);
+	status_table(&out, status, true);
+	ck_assert_ptr_nonnull(strstr(out.data, "\033[31mhalted\033[0m"));
+	strbuf_fini(&out);
+	json_decref(status);
+}
+END_TEST
+
+/* A status of another version may lack anything. */
+START_TEST(table_of_nothing)
+{
+	json_t *status = json_loads("{\"topics\":[{},{\"name\":7,\"lag_msgs\":\"x\"}]}", 0, NULL);
+	struct strbuf out;
+
+	strbuf_init(&out);
+	status_table(&out, status, false);
+	ck_assert_ptr_nonnull(strstr(out.data, "TOPIC"));
+	strbuf_fini(&out);
+	json_decref(status);
+}
+END_TEST
+
+Suite *
+unit_suite(void)
+{
+	Suite *s = suite_create("command");
+	TCase *line = tcase_create("line"), *table = tcase_create("table");
+
+	tcase_add_checked_fixture(line, NULL, teardown);
+	tcase_add_test(line, without_anything_it_runs);
+	tcase_add_test(line, options_of_run);
+	tcase_add_test(line, environment_selects_where_nothing_else_does);
+	tcase_add_test(line, verbs_with_a_topic);
+	tcase_add_test(line, wrong_usage_is_named);
+	tcase_add_test(line, verbs_of_later_releases_are_refused);
+	tcase_add_test(line, help_for_all_and_for_each);
+	suite_add_tcase(s, line);
+	tcase_add_test(table, numbers_for_people);
+	tcase_add_test(table, table_is_aligned_and_tells_why);
+	tcase_add_test(table, table_of_nothing);
+	suite_add_tcase(s, table);
+	return s;
+}
