@@ -1,4 +1,12 @@
-# Benchmarks, and the link with delay and faults that the system tests use too.
+# Benchmarks (`make bench`, some minutes; BENCH_ARGS='--only speed --json figures.json'), and the link with
+# delay and faults that the system tests use too.
+
+EXTRA_DIST += tests/bench/run.py
 
 check_PROGRAMS += tests/bench/delay_proxy
 tests_bench_delay_proxy_SOURCES = tests/bench/delay_proxy.c
+
+bench: all $(check_PROGRAMS)
+	@$(system_env) python3 '$(srcdir)/tests/bench/run.py' $(BENCH_ARGS)
+
+.PHONY: bench
