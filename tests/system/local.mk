@@ -14,6 +14,7 @@ EXTRA_DIST += \
 	tests/system/lib/audit.py \
 	tests/system/lib/certs.py \
 	tests/system/lib/nats.py \
+	tests/system/lib/nkeys.py \
 	tests/system/lib/odd.py \
 	tests/system/lib/proc.py \
 	tests/system/lib/proxy.py \

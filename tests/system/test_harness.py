@@ -6,6 +6,7 @@ import pytest
 
 from lib import audit
 from lib.nats import Client, Stored, block, encode_publish
+from lib.nkeys import Operator
 from lib.proc import wait_until
 
 
@@ -95,6 +96,13 @@ def test_cluster_elects_anew(scene):
 
 def test_tls_server(scene, certs):
     s = scene.server(tls=certs, tls_verify=True)
+    with s.client() as c:
+        c.create_stream("S", "s.>")
+        assert c.js_publish("s.1", b"x")["seq"] == 1
+
+
+def test_server_with_an_operator(scene):
+    s = scene.server(operator=scene.add(Operator()))
     with s.client() as c:
         c.create_stream("S", "s.>")
         assert c.js_publish("s.1", b"x")["seq"] == 1

@@ -1,10 +1,12 @@
 """TLS and credentials."""
 
+import os
 import time
 
 import pytest
 
 from lib.certs import Certs
+from lib.nkeys import Operator
 from lib.proc import wait_until
 from lib.replicator import topic
 from lib.writer import fill
@@ -199,6 +201,72 @@ def test_credentials_that_are_withdrawn(scene, guarded_pair, check_copy):
     r.wait_state("connecting")
     a.users = users
     a.reload()
+    fill(a, 100, first=101)
+    r.wait_committed(200)
+    check_copy(a, b)
+
+
+@pytest.fixture
+def operator_pair(scene):
+    """A source that knows users by their keys, and an open target."""
+    operator = scene.add(Operator())
+    a, b = scene.server(operator=operator), scene.server()
+    with a.client() as c:
+        c.create_stream("S", "s.>")
+    return operator, a, b
+
+
+def keep(r, name, text):
+    path = os.path.join(r.dir, name)
+    with open(path, "w") as f:
+        f.write(text)
+    return path
+
+
+@pytest.mark.parametrize("files", ["credentials", "jwt and nkey"])
+def test_user_with_a_key(scene, operator_pair, check_copy, files):
+    operator, a, b = operator_pair
+    fill(a, 100)
+    r = scene.prepare({})
+    user = operator.user()
+    if files == "credentials":
+        query = "credentials=" + keep(r, "u.creds", user.credentials())
+    else:
+        query = f"jwt={keep(r, 'u.jwt', user.jwt)}&nkey={keep(r, 'u.nk', user.key.seed)}"
+    r.topics["t"] = {"stream": "S", "source_url": f"{a.url}?{query}", "target_url": b.url}
+    r.write()
+    r.start()
+    r.wait_committed(100)
+    check_copy(a, b)
+    assert user.key.seed not in r.log(100_000)
+
+
+def test_expired_credentials_that_are_renewed(scene, operator_pair, check_copy):
+    """The file is read at each connect, so that whoever renews it need not tell us."""
+    operator, a, b = operator_pair
+    fill(a, 100)
+    r = scene.prepare({})
+    path = keep(r, "u.creds", operator.user(expires=time.time() - 60).credentials())
+    r.topics["t"] = {"stream": "S", "source_url": f"{a.url}?credentials={path}", "target_url": b.url}
+    r.write()
+    r.start()
+    assert r.wait_topic(lambda t: t["state"] == "connecting" and t["reason"])
+    keep(r, "u.creds", operator.user().credentials())
+    r.wait_committed(100)
+    check_copy(a, b)
+
+
+def test_credentials_that_run_out_while_it_copies(scene, operator_pair, check_copy):
+    operator, a, b = operator_pair
+    fill(a, 100)
+    r = scene.prepare({})
+    path = keep(r, "u.creds", operator.user(expires=time.time() + 3).credentials())
+    r.topics["t"] = {"stream": "S", "source_url": f"{a.url}?credentials={path}", "target_url": b.url}
+    r.write()
+    r.start()
+    r.wait_committed(100)
+    r.wait_state("connecting", 20)
+    keep(r, "u.creds", operator.user().credentials())
     fill(a, 100, first=101)
     r.wait_committed(200)
     check_copy(a, b)

@@ -104,10 +104,11 @@ def encode_publish(subject, body=b"", headers=b"", reply=""):
 
 class Client:
     def __init__(self, port, host="127.0.0.1", user=None, password=None, token=None, tls=None, domain=None,
-                 name="test", timeout=10.0):
+                 nkey_user=None, name="test", timeout=10.0):
         self.address = (host, port)
         self.auth = {k: v for k, v in (("user", user), ("pass", password), ("auth_token", token)) if v}
         self.tls = tls
+        self.nkey_user = nkey_user
         self.name = name
         self.timeout = timeout
         self.api_prefix = f"$JS.{domain}.API." if domain else "$JS.API."
@@ -139,6 +140,8 @@ class Client:
             options = {"verbose": False, "pedantic": False, "headers": True, "no_responders": True,
                        "name": self.name, "lang": "tests", "version": "1", "protocol": 1,
                        "tls_required": bool(self.tls), **self.auth}
+            if self.nkey_user:
+                options.update(self.nkey_user.answer(self.info["nonce"]))
             sock.sendall(b"CONNECT " + json.dumps(options).encode() + b"\r\nPING\r\n")
         except BaseException:
             sock.close()

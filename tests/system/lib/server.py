@@ -37,13 +37,14 @@ class Server:
 
     users     text of authorization's `users = [ … ]` entries; user and password are for client()
     tls       lib.certs.Certs; tls_verify asks clients for certificates
-    leaf      port to listen on for leaf nodes; hub: Server whose leaf this one is
+    operator  lib.nkeys.Operator
+    leaf      listens for leaf nodes; hub: Server whose leaf this one is
     extra     more lines of configuration; js_extra: of its section jetstream
     """
 
     def __init__(self, name=None, domain=None, tls=None, tls_verify=False, users=None, user=None,
                  password=None, token=None, max_payload=None, leaf=False, hub=None, cluster=None,
-                 lame_duck_s=None, js_extra="", extra=""):
+                 lame_duck_s=None, operator=None, js_extra="", extra=""):
         self.dir = proc.temp_dir("sr-nats-")
         self.port = proc.free_port()
         self.http = proc.free_port()
@@ -56,6 +57,8 @@ class Server:
         self.hub = hub
         self.cluster = cluster
         self.lame_duck_s = lame_duck_s
+        self.nkey_user = operator.user() if operator else None
+        self.operator = operator
         self.js_extra, self.extra = js_extra, extra
         self.child = None
         self.store = os.path.join(self.dir, "js")
@@ -74,6 +77,8 @@ class Server:
         if self.tls:
             out.append(f'tls {{ cert_file: "{self.tls.server_cert}", key_file: "{self.tls.server_key}", '
                        f'ca_file: "{self.tls.ca}", verify: {str(self.tls_verify).lower()}, timeout: 5 }}')
+        if self.operator:
+            out.append(self.operator.config)
         if self.users:
             out.append(f"authorization {{ users = [ {self.users} ] }}")
         elif self.token:
@@ -174,7 +179,8 @@ class Server:
         return f"{self.scheme}://{who}127.0.0.1:{port}{query}"
 
     def client(self, **kw):
-        args = {"user": self.user, "password": self.password, "token": self.token}
+        args = {"user": self.user, "password": self.password, "token": self.token,
+                "nkey_user": self.nkey_user}
         if self.tls:
             args["tls"] = self.tls.context()
         return Client(self.port, **{**args, **kw})
