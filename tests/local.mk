@@ -7,11 +7,13 @@ unit_sources = tests/unit/main.c tests/unit/unit.h
 
 if HAVE_CHECK
 unit_tests = \
+	test_acklist \
 	test_channel \
 	test_clock \
 	test_command \
 	test_control \
 	test_endpoint \
+	test_gap \
 	test_header \
 	test_jsack \
 	test_jsapi \
@@ -19,13 +21,17 @@ unit_tests = \
 	test_nats_conn \
 	test_origin \
 	test_proto \
+	test_refusal \
 	test_reload \
 	test_restart \
+	test_seqset \
 	test_state \
 	test_subject \
 	test_supervisor \
+	test_throttle \
 	test_totals \
-	test_units
+	test_units \
+	test_watchdog
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 
@@ -103,6 +109,32 @@ test_reload_LDADD = $(DAEMON_LDADD)
 test_supervisor_SOURCES = tests/unit/test_supervisor.c $(unit_sources) $(daemon_sources)
 test_supervisor_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_supervisor_LDADD = $(DAEMON_LDADD)
+
+# The worker's pure code.
+WORKER_UNIT_LDADD = libsrworker.a $(UNIT_LDADD)
+test_acklist_SOURCES = tests/unit/test_acklist.c $(unit_sources)
+test_acklist_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_acklist_LDADD = $(WORKER_UNIT_LDADD)
+
+test_gap_SOURCES = tests/unit/test_gap.c $(unit_sources)
+test_gap_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_gap_LDADD = $(WORKER_UNIT_LDADD)
+
+test_refusal_SOURCES = tests/unit/test_refusal.c $(unit_sources)
+test_refusal_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_refusal_LDADD = $(WORKER_UNIT_LDADD)
+
+test_seqset_SOURCES = tests/unit/test_seqset.c $(unit_sources)
+test_seqset_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_seqset_LDADD = $(WORKER_UNIT_LDADD)
+
+test_throttle_SOURCES = tests/unit/test_throttle.c $(unit_sources)
+test_throttle_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_throttle_LDADD = $(WORKER_UNIT_LDADD)
+
+test_watchdog_SOURCES = tests/unit/test_watchdog.c $(unit_sources)
+test_watchdog_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_watchdog_LDADD = $(WORKER_UNIT_LDADD)
 
 # Those that need a nats-server.
 server_sources = tests/unit/server.c tests/unit/server.h

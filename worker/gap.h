@@ -17,6 +17,7 @@
 
 struct gap_range {
 	uint64_t from, to; /* source sequences, both missing */
+	uint64_t missing;  /* how many; fewer than lie between where several jumps were put together */
 };
 
 enum { GAP_RANGES_MAX = 64 };
@@ -25,7 +26,9 @@ struct gap {
 	bool filtered; /* the topic has filters */
 	bool any;      /* a position is known: the first message of a first start is no gap */
 	uint64_t last_seq;
-	bool have_pending; /* last_pending is of the delivery just before */
+	uint64_t begun_seq;   /* where it last began */
+	uint64_t counted_seq; /* jumps up to here are counted: a rewind delivers them again */
+	bool have_pending;    /* last_pending is of the delivery just before */
 	uint64_t last_pending, last_consumer_seq;
 	struct gap_range open[GAP_RANGES_MAX]; /* not classified yet */
 	size_t open_count;
@@ -36,7 +39,11 @@ struct gap_counts {
 	struct gap_range expired_range; /* the last one, from 0 if there is none */
 };
 
-/* From a position: everything up to seq is dealt with. first_start: nothing was copied before. */
+/*
+ * From a position: everything up to seq is dealt with. first_start: nothing was copied before. What was
+ * counted before is not counted again, unless seq is below where it last began: another stream, or a
+ * target that went back.
+ */
 void gap_begin(struct gap *g, bool filtered, uint64_t seq, bool first_start);
 /* A delivery in stream order. True if a range waits for gap_classify. */
 bool gap_take(struct gap *g, const struct jsack *ack, struct gap_counts *counts);

@@ -30,6 +30,7 @@ static const struct row rows[] = {
     {10109, REFUSAL_HOLD, "the target stream is sealed: name another target_stream"},
     {10054, REFUSAL_REJECT, "raise max_msg_size of the target stream, or set on_reject"},
     {10097, REFUSAL_REJECT, "shorten the headers at the sender, or set on_reject"},
+    {10165, REFUSAL_REJECT, "correct its Nats-TTL header at the sender, or set on_reject"},
     {10060, REFUSAL_HOLD, "the target stream has another name than the topic expects"},
     {10070, REFUSAL_REWIND, ""}, /* wrong last message id: not ours */
 };

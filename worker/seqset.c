@@ -61,6 +61,8 @@ seqset_add(struct seqset *s, uint64_t seq)
 {
 	size_t i;
 
+	if (seq == 0)
+		return;
 	if ((s->count + 1) * 2 > s->cap)
 		grow(s);
 	i = find(s, seq);

@@ -16,6 +16,7 @@ struct seqset {
 void seqset_init(struct seqset *s);
 void seqset_fini(struct seqset *s);
 void seqset_clear(struct seqset *s);
+/* 0 and members that are in already change nothing. */
 void seqset_add(struct seqset *s, uint64_t seq);
 bool seqset_has(const struct seqset *s, uint64_t seq);
 /* Takes seq out; false if it was not in. */

@@ -1,6 +1,8 @@
 /* The progress watchdog's policy; runs in a replicating worker. */
 #include "worker/watchdog.h"
 
+#include <stddef.h>
+
 #include "common/array.h"
 
 /* Milliseconds without progress after which each step is due. */
@@ -11,7 +13,7 @@ static const struct {
     {WATCHDOG_REPULL, 5000},     {WATCHDOG_RESUBSCRIBE, 10000}, {WATCHDOG_RECREATE, 15000},
     {WATCHDOG_RECONNECT, 25000}, {WATCHDOG_UNHEALTHY, 40000},
 };
-enum { AGAIN_AFTER_MS = 70000 };
+enum { AGAIN_AFTER_MS = 70000, RECREATE_STEP = 2 };
 
 void
 watchdog_init(struct watchdog *w, struct mono now)
@@ -37,8 +39,9 @@ watchdog_look(struct watchdog *w, uint64_t progress, bool has_work, struct mono 
 			return w->step;
 		}
 	if (still_ms >= AGAIN_AFTER_MS) {
-		w->progress_at = mono_add_ms(now, -steps[1].after_ms);
-		w->step = WATCHDOG_RESUBSCRIBE;
+		w->progress_at = mono_add_ms(now, -steps[RECREATE_STEP].after_ms);
+		w->step = steps[RECREATE_STEP].step;
+		return w->step;
 	}
 	return WATCHDOG_FINE;
 }

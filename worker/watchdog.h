@@ -8,7 +8,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <stddef.h>
 #include "common/clock.h"
 
 enum watchdog_step {
@@ -29,8 +28,8 @@ struct watchdog {
 void watchdog_init(struct watchdog *w, struct mono now);
 /*
  * progress: any number that changes when something is settled or skipped. has_work: the source holds
- * more than is settled. Returns the step to take now; FINE most of the time. After UNHEALTHY it begins
- * again with RECREATE every 30 s.
+ * more than is settled. Returns the step to take now; FINE most of the time. 30 s after UNHEALTHY it
+ * begins again with RECREATE.
  */
 enum watchdog_step watchdog_look(struct watchdog *w, uint64_t progress, bool has_work, struct mono now);
 
