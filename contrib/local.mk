@@ -1,1 +1,5 @@
-# contrib
+# What comes with the program: the two commands of the README, and what they share.
+EXTRA_DIST += \
+	contrib/install-deps \
+	contrib/quickstart \
+	contrib/test-all
