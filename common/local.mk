@@ -67,6 +67,7 @@ libsrcommon_a_SOURCES = \
 	common/nats/options.c \
 	common/nats/options.h \
 	common/nats/publish.c \
+	common/nats/puller.c \
 	common/nats/puller.h \
 	common/nats/rawmsg.c \
 	common/nats/rawmsg.h \

@@ -5,6 +5,8 @@ UNIT_LDADD = libsrcommon.a $(CONFUSE_LIBS) $(EVENT_LIBS) $(NATS_LIBS) $(JANSSON_
 	$(CHECK_LIBS) $(LIBS)
 unit_sources = tests/unit/main.c tests/unit/unit.h
 
+include tests/nats.mk
+
 if HAVE_CHECK
 unit_tests = \
 	test_acklist \
@@ -16,9 +18,7 @@ unit_tests = \
 	test_gap \
 	test_header \
 	test_jsack \
-	test_jsapi \
 	test_log \
-	test_nats_conn \
 	test_origin \
 	test_proto \
 	test_refusal \
@@ -91,10 +91,6 @@ test_totals_SOURCES = tests/unit/test_totals.c $(unit_sources)
 test_totals_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_totals_LDADD = libsrsupervisor.a $(UNIT_LDADD)
 
-test_jsapi_SOURCES = tests/unit/test_jsapi.c $(unit_sources)
-test_jsapi_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
-test_jsapi_LDADD = $(UNIT_LDADD)
-
 # These run the real supervisor with a worker that replicates nothing.
 check_PROGRAMS += fake_worker
 fake_worker_SOURCES = tests/unit/fake_worker.c
@@ -135,12 +131,6 @@ test_throttle_LDADD = $(WORKER_UNIT_LDADD)
 test_watchdog_SOURCES = tests/unit/test_watchdog.c $(unit_sources)
 test_watchdog_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_watchdog_LDADD = $(WORKER_UNIT_LDADD)
-
-# Those that need a nats-server.
-server_sources = tests/unit/server.c tests/unit/server.h
-test_nats_conn_SOURCES = tests/unit/test_nats_conn.c $(unit_sources) $(server_sources)
-test_nats_conn_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
-test_nats_conn_LDADD = $(UNIT_LDADD)
 
 test_state_SOURCES = tests/unit/test_state.c $(unit_sources)
 test_state_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

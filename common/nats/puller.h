@@ -17,10 +17,12 @@
 struct puller;
 
 enum puller_event {
-	PULLER_MISSED_HEARTBEAT, /* nothing for two heartbeats though requests are out */
-	PULLER_CONSUMER_GONE,    /* 409 consumer deleted, 404 no such consumer, 503 */
+	PULLER_MISSED_HEARTBEAT, /* nothing for two heartbeats and a half though requests are out; told again
+				    after as long again */
+	PULLER_CONSUMER_GONE,    /* 409 consumer deleted, 404 no such consumer, 503: no more is asked until
+				    puller_repull */
 	PULLER_LEADER_CHANGED,   /* 409 leadership change: requests were dropped; they are repeated */
-	PULLER_REFUSED,          /* another status; text says it */
+	PULLER_REFUSED,          /* another status; text says it; asked again after a second */
 };
 
 struct puller_callbacks {
@@ -39,10 +41,12 @@ struct puller_config {
 	int64_t heartbeat_ms; /* 0: default 1,000 */
 };
 
-/* Subscribes and sends the first requests; NULL with *e while the connection is down. The callbacks are
- * not called from within. */
+/*
+ * Subscribes and sends the first requests; NULL with *e while the connection is down. The callbacks are
+ * not called from within. It ends with the connection: after a loss only puller_stop is of use.
+ */
 struct puller *puller_start(struct nats_conn *c, const struct puller_config *config,
-    const struct puller_callbacks *callbacks, void *arg, struct error *e);
+			    const struct puller_callbacks *callbacks, void *arg, struct error *e);
 /* Ends it and drops what waits; nulls *p. */
 void puller_stop(struct puller **p);
 /* Delivery stops and goes on; no new requests are sent while paused. */

@@ -9,6 +9,7 @@
 #include "common/nats/conn.h"
 #include "common/strbuf.h"
 #include "common/xalloc.h"
+#include "tests/unit/loop.h"
 #include "tests/unit/server.h"
 #include "tests/unit/unit.h"
 
@@ -71,31 +72,6 @@ owner_new(struct owner *o, struct event_base *base, const char *url, const struc
 	endpoint_fini(&ep);
 	nats_conn_start(o->conn);
 }
-
-/* Longest stretch that a turn of the loop took, without its waiting. */
-static int64_t worst_turn_ns;
-
-static void
-turn(struct event_base *base)
-{
-	struct mono before = mono_now();
-	int64_t took;
-
-	event_base_loop(base, EVLOOP_NONBLOCK);
-	took = mono_now().ns - before.ns;
-	if (took > worst_turn_ns)
-		worst_turn_ns = took;
-	usleep(200);
-}
-
-/* Runs the loop until condition or the deadline; the value is the condition's. */
-#define RUN_UNTIL(base, ms, condition)                                                                       \
-	({                                                                                                   \
-		struct mono end_ = mono_add_ms(mono_now(), ms);                                              \
-		while (!(condition) && !mono_reached(mono_now(), end_))                                      \
-			turn(base);                                                                          \
-		(condition);                                                                                 \
-	})
 
 static struct event_base *base;
 
