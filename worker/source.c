@@ -591,6 +591,7 @@ source_start(struct source *s, const struct jsapi_stream *stream, uint64_t after
 	snprintf(s->stream, sizeof s->stream, "%s", stream->name);
 	s->after_seq = after_seq;
 	s->ack_prefix[0] = '\0';
+	s->filters_here = false;
 	ask_for_consumer(s);
 }
 
