@@ -162,7 +162,8 @@ header_inline_status(const char *block, size_t len, const char **description, si
 static bool
 split_line(const char *block, size_t at, size_t end, struct header_line *line)
 {
-	const char *colon = memchr(block + at, ':', end - at);
+	size_t name_end = line_end(block, end, at); /* a colon in a folded line ends no name */
+	const char *colon = memchr(block + at, ':', name_end - at);
 	const char *value, *stop = block + end;
 
 	if (colon == NULL || is_blank(block[at]))

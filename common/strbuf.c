@@ -7,19 +7,20 @@
 
 #include "common/xalloc.h"
 
+/* What an empty buffer without memory points to; never written to. */
+static char nothing[1];
+
 void
 strbuf_init(struct strbuf *b)
 {
-	b->cap = 64;
-	b->data = xmalloc(b->cap);
-	b->data[0] = '\0';
-	b->len = 0;
+	*b = (struct strbuf){.data = nothing};
 }
 
 void
 strbuf_fini(struct strbuf *b)
 {
-	free(b->data);
+	if (b->cap > 0)
+		free(b->data);
 	b->data = NULL;
 	b->len = b->cap = 0;
 }
@@ -28,19 +29,23 @@ void
 strbuf_reset(struct strbuf *b)
 {
 	b->len = 0;
-	b->data[0] = '\0';
+	if (b->cap > 0)
+		b->data[0] = '\0';
 }
 
 void
 strbuf_reserve(struct strbuf *b, size_t extra)
 {
 	size_t need = b->len + extra + 1;
+	size_t cap = b->cap > 0 ? b->cap : 64;
 
 	if (need <= b->cap)
 		return;
-	while (b->cap < need)
-		b->cap *= 2;
-	b->data = xrealloc(b->data, b->cap);
+	while (cap < need)
+		cap *= 2;
+	b->data = xrealloc(b->cap > 0 ? b->data : NULL, cap);
+	b->data[b->len] = '\0';
+	b->cap = cap;
 }
 
 void
@@ -93,7 +98,7 @@ strbuf_equal(const struct strbuf *a, const struct strbuf *b)
 char *
 strbuf_take(struct strbuf *b)
 {
-	char *text = b->data;
+	char *text = b->cap > 0 ? b->data : xstrdup("");
 
 	strbuf_init(b);
 	return text;

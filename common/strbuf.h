@@ -12,7 +12,7 @@ struct strbuf {
 	size_t cap;
 };
 
-void strbuf_init(struct strbuf *b);
+void strbuf_init(struct strbuf *b); /* takes no memory: an empty one needs no fini */
 void strbuf_fini(struct strbuf *b);
 void strbuf_reset(struct strbuf *b); /* empty, keeps the memory */
 void strbuf_reserve(struct strbuf *b, size_t extra);
@@ -24,7 +24,8 @@ void strbuf_vaddf(struct strbuf *b, const char *fmt, va_list ap) __attribute__((
 /* Whether both hold the same bytes. */
 bool strbuf_equal(const struct strbuf *a, const struct strbuf *b);
 
-/* The text, which the caller now owns and frees with free(); *b is empty afterwards. */
+/* The text, which the caller now owns and frees with free(); *b is empty afterwards and
+ * holds no memory. */
 char *strbuf_take(struct strbuf *b);
 
 #endif

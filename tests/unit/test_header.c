@@ -41,6 +41,7 @@ static const char *const kept[] = {
     "A: v\r\n folded\r\n\tagain: x\r\nB: 1\r\n",
     "A: http://host:4222/?a=b\r\nB: :\r\n",
     "nocolon\r\nA: 1\r\n",
+    "Nats-Trace-Onl\r\n y: 1\r\nNats-Msg-Id\r\n :\r\n",
     ": no name\r\n",
     "A : blank before colon\r\n",
     "\xc3\x84rger: \xe2\x82\xac 5 \xf0\x9f\x90\x98\r\n",
