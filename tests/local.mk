@@ -6,32 +6,27 @@ UNIT_LDADD = libsrcommon.a $(CONFUSE_LIBS) $(EVENT_LIBS) $(NATS_LIBS) $(JANSSON_
 unit_sources = tests/unit/main.c tests/unit/unit.h
 
 include tests/nats.mk
+include tests/worker.mk
 
 if HAVE_CHECK
 unit_tests = \
-	test_acklist \
 	test_channel \
 	test_clock \
 	test_command \
 	test_control \
 	test_endpoint \
-	test_gap \
 	test_header \
 	test_jsack \
 	test_log \
 	test_origin \
 	test_proto \
-	test_refusal \
 	test_reload \
 	test_restart \
-	test_seqset \
 	test_state \
 	test_subject \
 	test_supervisor \
-	test_throttle \
 	test_totals \
-	test_units \
-	test_watchdog
+	test_units
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 
@@ -105,32 +100,6 @@ test_reload_LDADD = $(DAEMON_LDADD)
 test_supervisor_SOURCES = tests/unit/test_supervisor.c $(unit_sources) $(daemon_sources)
 test_supervisor_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_supervisor_LDADD = $(DAEMON_LDADD)
-
-# The worker's pure code.
-WORKER_UNIT_LDADD = libsrworker.a $(UNIT_LDADD)
-test_acklist_SOURCES = tests/unit/test_acklist.c $(unit_sources)
-test_acklist_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
-test_acklist_LDADD = $(WORKER_UNIT_LDADD)
-
-test_gap_SOURCES = tests/unit/test_gap.c $(unit_sources)
-test_gap_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
-test_gap_LDADD = $(WORKER_UNIT_LDADD)
-
-test_refusal_SOURCES = tests/unit/test_refusal.c $(unit_sources)
-test_refusal_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
-test_refusal_LDADD = $(WORKER_UNIT_LDADD)
-
-test_seqset_SOURCES = tests/unit/test_seqset.c $(unit_sources)
-test_seqset_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
-test_seqset_LDADD = $(WORKER_UNIT_LDADD)
-
-test_throttle_SOURCES = tests/unit/test_throttle.c $(unit_sources)
-test_throttle_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
-test_throttle_LDADD = $(WORKER_UNIT_LDADD)
-
-test_watchdog_SOURCES = tests/unit/test_watchdog.c $(unit_sources)
-test_watchdog_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
-test_watchdog_LDADD = $(WORKER_UNIT_LDADD)
 
 test_state_SOURCES = tests/unit/test_state.c $(unit_sources)
 test_state_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

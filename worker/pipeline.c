@@ -62,6 +62,8 @@ struct pipeline {
 	uint64_t source_seq, target_seq; /* settled */
 	uint64_t offered_seq;
 	uint64_t stretch_end;
+	uint64_t floor, floor_until; /* of what was found beyond S, until S has passed it */
+	bool same_streams;           /* at the restart, what was found before counts */
 	uint64_t bytes;
 
 	uint32_t window;     /* messages that may be in flight now */
@@ -139,9 +141,25 @@ pipeline_free(struct pipeline **pp)
 	*pp = NULL;
 }
 
+/* The last source sequence of what is at the target beyond S. */
+static uint64_t
+settled_until(const struct pipeline *p, const struct seqset *settled_beyond)
+{
+	uint64_t until = p->floor_until;
+
+	if (p->mode == PIPELINE_SUBJECT && p->head < p->next && p->offered_seq > until)
+		until = p->offered_seq;
+	if (settled_beyond != NULL && settled_beyond->highest > until)
+		until = settled_beyond->highest;
+	return until;
+}
+
 void
 pipeline_stop(struct pipeline *p, struct seqset *settled_beyond, bool fault)
 {
+	p->floor = pipeline_floor(p);
+	p->floor_until = settled_until(p, settled_beyond);
+	p->same_streams = settled_beyond != NULL;
 	for (uint64_t id = p->head; id < p->next; id++) {
 		struct entry *e = at(p, id);
 
@@ -150,6 +168,7 @@ pipeline_stop(struct pipeline *p, struct seqset *settled_beyond, bool fault)
 		drop_held(p, e);
 	}
 	p->head = p->next;
+	p->ready_count = 0;
 	p->bytes = 0;
 	p->epoch++;
 	p->offered_seq = p->source_seq;
@@ -171,6 +190,23 @@ make_subject_tables(struct pipeline *p)
 	p->ready_head = p->ready_count = 0;
 }
 
+/* What was found at this restart, and what the one before had found. */
+static void
+keep_floor(struct pipeline *p, const struct pipeline_start *start)
+{
+	if (!p->same_streams || p->floor_until <= start->source_seq) {
+		p->floor = start->floor;
+		p->floor_until = start->floor_until;
+		return;
+	}
+	if (start->floor_until == 0)
+		return;
+	if (start->floor < p->floor)
+		p->floor = start->floor;
+	if (start->floor_until > p->floor_until)
+		p->floor_until = start->floor_until;
+}
+
 void
 pipeline_restart(struct pipeline *p, const struct pipeline_start *start)
 {
@@ -178,6 +214,7 @@ pipeline_restart(struct pipeline *p, const struct pipeline_start *start)
 	p->source_seq = p->offered_seq = start->source_seq;
 	p->target_seq = start->target_seq;
 	p->stretch_end = start->stretch_end;
+	keep_floor(p, start);
 	p->since_reply_msgs = 0;
 	p->since_reply_bytes = 0;
 	p->reply_next = true;
@@ -191,6 +228,9 @@ pipeline_limit_window(struct pipeline *p, uint32_t window_max)
 {
 	if (window_max == 0)
 		return;
+	/* The table of subjects was made for the limit of before. */
+	if (p->mode == PIPELINE_SUBJECT && window_max > p->subject_cap / 2 && p->subject_cap > 0)
+		window_max = (uint32_t)(p->subject_cap / 2);
 	p->config.window_max = window_max;
 	if (p->window > window_max)
 		p->window = window_max;
@@ -229,9 +269,18 @@ pipeline_offered_seq(const struct pipeline *p)
 uint64_t
 pipeline_floor(const struct pipeline *p)
 {
-	if (p->mode == PIPELINE_CHAIN || p->head == p->next)
-		return p->target_seq;
-	return at(p, p->head)->floor;
+	uint64_t floor = p->target_seq;
+
+	if (p->mode == PIPELINE_SUBJECT && p->head < p->next)
+		floor = at(p, p->head)->floor; /* copies of later ones were stored behind it */
+	return p->source_seq < p->floor_until && p->floor < floor ? p->floor : floor;
+}
+
+bool
+pipeline_in_order(const struct pipeline *p)
+{
+	return p->mode == PIPELINE_CHAIN && p->source_seq >= p->floor_until &&
+	       p->target_seq >= p->stretch_end;
 }
 
 uint32_t
@@ -249,6 +298,8 @@ pipeline_expected_last(const struct pipeline *p)
 void
 pipeline_skip(struct pipeline *p, uint64_t seq)
 {
+	if (seq <= p->offered_seq)
+		return;
 	p->offered_seq = seq;
 	if (p->head == p->next)
 		p->source_seq = seq;
@@ -433,6 +484,10 @@ settle_chain(struct pipeline *p, uint64_t id, uint64_t seq, const char **why)
 
 	if (seq != slot_of(p, id)) {
 		*why = "the target acknowledged another sequence than the chain's";
+		return PIPELINE_REWIND;
+	}
+	if (id > p->head && slot_of(p, p->head) <= p->stretch_end) {
+		*why = "a reply is missing where a late publish could have taken the slot";
 		return PIPELINE_REWIND;
 	}
 	while (p->head <= id)

@@ -9,7 +9,8 @@
  * Nats-Expected-Last-Sequence = slot − 1, where slots follow T without a hole. An accepted reply for
  * slot N therefore proves every entry up to N. A reply is asked for when `reply_every` messages or bytes
  * have gone since the last one, when the source has nothing more at hand, when the window is full, for
- * the first entry after a restart, and for each entry of the stretch.
+ * the first entry after a restart, and for each entry of the stretch. In the stretch a slot may hold
+ * something else than was sent into it, so there a reply proves its own entry alone.
  *
  * SUBJECT (a target that others write to): every entry asks for its reply; one entry a subject is in
  * flight and later ones of that subject wait, with the payload kept by the caller, until it is settled.
@@ -46,6 +47,9 @@ struct pipeline_start {
 	uint64_t source_seq;  /* S: everything up to here is settled */
 	uint64_t target_seq;  /* T: last sequence of the target */
 	uint64_t stretch_end; /* slots up to here may be taken by a late publish of an old chain; 0: none */
+	/* Copies beyond S, up to source sequence floor_until, may be at the target already, all behind target
+	 * sequence floor. floor_until 0: none are. */
+	uint64_t floor, floor_until;
 };
 
 /* owner: given to whoever frees what an entry holds (the payload of a waiting entry). */
@@ -55,13 +59,15 @@ struct pipeline *pipeline_new(const struct pipeline_config *config, pipeline_dro
 void pipeline_free(struct pipeline **p);
 
 /*
- * Forgets what was in flight (held payloads are dropped) and goes on from *start. `settled_beyond`, if
- * not NULL, receives the source sequences beyond S that are known to be settled (SUBJECT mode settles
- * out of order). A restart that follows a fault halves the window; it grows back.
+ * Forgets what was in flight (held payloads are dropped) and goes on from *start. `settled_beyond` holds
+ * what is at the target beyond S, and receives the source sequences beyond S that are known to be settled
+ * (SUBJECT mode settles out of order); the floor stays below them until S has passed them. NULL: what was
+ * known so far is not of the streams that the restart is for, or there is none. A restart that follows a
+ * fault halves the window; it grows back.
  */
 void pipeline_stop(struct pipeline *p, struct seqset *settled_beyond, bool fault);
 void pipeline_restart(struct pipeline *p, const struct pipeline_start *start);
-/* Limits that became known after the start (what the server granted); 0 leaves one as it is. */
+/* A limit that became known after the start (what the server granted); 0 leaves it as it is. */
 void pipeline_limit_window(struct pipeline *p, uint32_t window_max);
 
 /* True while another message may be offered. */
@@ -74,15 +80,21 @@ uint64_t pipeline_source_seq(const struct pipeline *p);
 uint64_t pipeline_target_seq(const struct pipeline *p);
 uint64_t pipeline_offered_seq(const struct pipeline *p);
 /*
- * For the checkpoint in SUBJECT mode: a target sequence below every copy of ours that is beyond S. In
- * CHAIN mode the same as pipeline_target_seq.
+ * For the checkpoint: a target sequence below every copy of ours that is beyond S. In CHAIN mode the same
+ * as pipeline_target_seq, unless copies beyond S were found at the last restart.
  */
 uint64_t pipeline_floor(const struct pipeline *p);
+/*
+ * True while the target's last message alone tells the position: CHAIN, S has passed all that was found
+ * beyond it, and no old chain can take a slot any more.
+ */
+bool pipeline_in_order(const struct pipeline *p);
 
 /* CHAIN: the value of Nats-Expected-Last-Sequence that the next message will get. */
 uint64_t pipeline_expected_last(const struct pipeline *p);
 
-/* A message that takes no slot: settled as soon as all before it are. seq must be above offered_seq. */
+/* A message that takes no slot: settled as soon as all before it are. Does nothing for one that was
+ * offered before. */
 void pipeline_skip(struct pipeline *p, uint64_t seq);
 
 struct pipeline_ticket {

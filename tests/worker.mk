@@ -1,0 +1,43 @@
+# Unit tests of the worker's pure code, and the simulation that drives it through faults.
+WORKER_UNIT_LDADD = libsrworker.a $(UNIT_LDADD)
+
+if HAVE_CHECK
+worker_unit_tests = \
+	test_acklist \
+	test_gap \
+	test_pipeline \
+	test_refusal \
+	test_seqset \
+	test_throttle \
+	test_watchdog
+check_PROGRAMS += $(worker_unit_tests)
+TESTS += $(worker_unit_tests)
+
+test_acklist_SOURCES = tests/unit/test_acklist.c $(unit_sources)
+test_acklist_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_acklist_LDADD = $(WORKER_UNIT_LDADD)
+
+test_gap_SOURCES = tests/unit/test_gap.c $(unit_sources)
+test_gap_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_gap_LDADD = $(WORKER_UNIT_LDADD)
+
+test_pipeline_SOURCES = tests/unit/test_pipeline.c $(unit_sources)
+test_pipeline_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_pipeline_LDADD = $(WORKER_UNIT_LDADD)
+
+test_refusal_SOURCES = tests/unit/test_refusal.c $(unit_sources)
+test_refusal_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_refusal_LDADD = $(WORKER_UNIT_LDADD)
+
+test_seqset_SOURCES = tests/unit/test_seqset.c $(unit_sources)
+test_seqset_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_seqset_LDADD = $(WORKER_UNIT_LDADD)
+
+test_throttle_SOURCES = tests/unit/test_throttle.c $(unit_sources)
+test_throttle_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_throttle_LDADD = $(WORKER_UNIT_LDADD)
+
+test_watchdog_SOURCES = tests/unit/test_watchdog.c $(unit_sources)
+test_watchdog_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_watchdog_LDADD = $(WORKER_UNIT_LDADD)
+endif
