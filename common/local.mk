@@ -56,6 +56,8 @@ libsrcommon_a_SOURCES = \
 	common/nats/conn_impl.h \
 	common/nats/endpoint.c \
 	common/nats/endpoint.h \
+	common/nats/frames.c \
+	common/nats/frames.h \
 	common/nats/greeting.c \
 	common/nats/greeting.h \
 	common/nats/jsapi.h \

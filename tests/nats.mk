@@ -1,5 +1,5 @@
 # Tests of common/nats/. Those but test_jsapi start nats-servers of their own, on loopback.
-server_sources = tests/unit/loop.h tests/unit/server.c tests/unit/server.h
+server_sources = tests/unit/loop.h tests/unit/odd_headers.h tests/unit/server.c tests/unit/server.h
 
 if HAVE_CHECK
 nats_tests = \

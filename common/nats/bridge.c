@@ -20,9 +20,8 @@ tell_writable(struct nats_conn *c)
 		c->callbacks.writable(c->arg);
 }
 
-/* True if the library found the connection closed; then it is down now. */
-static bool
-lost(struct nats_conn *c)
+bool
+bridge_found_closed(struct nats_conn *c)
 {
 	char reason[512];
 
@@ -36,14 +35,12 @@ lost(struct nats_conn *c)
 static void
 flush(struct nats_conn *c)
 {
-	if (natsConnection_Buffered(c->link->nc) <= 0)
-		return;
-	natsConnection_ProcessWriteEvent(c->link->nc);
-	if (lost(c))
-		return;
-	if (natsConnection_Buffered(c->link->nc) > 0)
+	conn_enter(c);
+	if (!publish_flush(c) && c->up)
 		event_add(c->write_event, NULL);
-	tell_writable(c);
+	if (c->up)
+		tell_writable(c);
+	conn_leave(c);
 }
 
 static void
@@ -55,35 +52,32 @@ on_flush(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	c->flush_wanted = false;
 	/* What was left over waits for the socket. */
-	if (!c->up || event_pending(c->write_event, EV_WRITE, NULL))
-		return;
-	conn_enter(c);
-	flush(c);
-	conn_leave(c);
+	if (c->up && !event_pending(c->write_event, EV_WRITE, NULL))
+		flush(c);
 }
 
 static void
 on_writable(evutil_socket_t fd, short what, void *arg)
 {
-	struct nats_conn *c = arg;
-
 	(void)fd;
 	(void)what;
-	conn_enter(c);
-	flush(c);
-	conn_leave(c);
+	flush(arg);
 }
 
-/* Activated events run in this turn, behind those that are active already. */
-static void
-schedule_flush(void *arg)
+void
+bridge_schedule_flush(struct nats_conn *c)
 {
-	struct nats_conn *c = arg;
-
 	if (c->flush_wanted)
 		return;
 	c->flush_wanted = true;
+	/* Activated events run in this turn, behind those that are active already. */
 	event_active(c->flush_event, EV_TIMEOUT, 0);
+}
+
+static void
+write_wanted(void *arg)
+{
+	bridge_schedule_flush(arg);
 }
 
 /* ---- reading -------------------------------------------------------------------------------------- */
@@ -148,7 +142,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	c->last_read = mono_now();
 	c->unanswered = 0;
 	natsConnection_ProcessReadEvent(c->link->nc);
-	if (!lost(c))
+	if (!bridge_found_closed(c))
 		deliver(c);
 	conn_leave(c);
 }
@@ -160,6 +154,7 @@ bridge_init(struct nats_conn *c)
 {
 	c->flush_event = event_new(c->base, -1, 0, on_flush, c);
 	c->more_event = evtimer_new(c->base, on_more, c);
+	frames_init(&c->frames);
 }
 
 void
@@ -167,6 +162,7 @@ bridge_fini(struct nats_conn *c)
 {
 	event_free(c->flush_event);
 	event_free(c->more_event);
+	frames_fini(&c->frames);
 }
 
 void
@@ -179,8 +175,8 @@ bridge_start(struct nats_conn *c)
 	c->write_event = event_new(c->base, link->fd, EV_WRITE, on_writable, c);
 	event_add(c->read_event, NULL);
 	link->arg = c;
-	link->write_wanted = schedule_flush;
-	schedule_flush(c);
+	link->write_wanted = write_wanted;
+	bridge_schedule_flush(c);
 }
 
 void
@@ -191,5 +187,6 @@ bridge_stop(struct nats_conn *c)
 	c->read_event = c->write_event = NULL;
 	event_del(c->flush_event);
 	event_del(c->more_event);
+	frames_reset(&c->frames);
 	c->flush_wanted = c->backlog = c->reading_stopped = c->wants_room = false;
 }

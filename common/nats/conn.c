@@ -287,17 +287,6 @@ on_wake(evutil_socket_t fd, short what, void *arg)
 
 /* ---- signs of life -------------------------------------------------------------------------------- */
 
-/*
- * The library has no call that only sends a ping. This one sends it and then waits for the answer, a
- * millisecond here; the answer comes later as something to read.
- */
-static void
-send_ping(struct nats_conn *c)
-{
-	c->unanswered++;
-	(void)natsConnection_FlushTimeout(c->link->nc, 1);
-}
-
 static void
 on_ping_timer(evutil_socket_t fd, short what, void *arg)
 {
@@ -315,7 +304,8 @@ on_ping_timer(evutil_socket_t fd, short what, void *arg)
 	} else if (c->unanswered >= PINGS_UNANSWERED) {
 		conn_lost(c, "the server did not answer three pings");
 	} else {
-		send_ping(c);
+		c->unanswered++;
+		publish_ping(c);
 		arm(c->ping_event, PING_EVERY_MS);
 	}
 }

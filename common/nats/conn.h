@@ -104,7 +104,8 @@ size_t nats_conn_room(struct nats_conn *c);
  * Publishes. reply may be NULL. header_lines are whole lines "name: value\r\n" without status line and
  * without the final empty line, NULL or empty for a message without headers. Written by the end of the
  * loop turn, in one piece with all else that was published in it.
- * The last line must be "name: value" with a blank behind its colon (ours are).
+ * Under TLS, if the last line has no ": " in it, the second line is sent behind it: callers put two lines
+ * of their own, "name: value", in front of lines that are not theirs, or none.
  * Returns 0, or -1 with *e: ERR_IO while down; ERR_CONFLICT if the server would refuse it for its size
  * (max_payload, headers included, or a subject beyond the control line): checked before it is sent.
  */

@@ -16,6 +16,7 @@
 
 #include "common/clock.h"
 #include "common/nats/conn.h"
+#include "common/nats/frames.h"
 #include "common/nats/link.h"
 #include "common/nats/servers.h"
 #include "common/nats/settings.h"
@@ -54,6 +55,7 @@ struct nats_conn {
 	struct mono last_read;
 
 	struct event *read_event, *write_event, *flush_event, *more_event;
+	struct frames frames; /* of a plain connection */
 	bool flush_wanted, backlog, reading_stopped, wants_room;
 
 	struct nats_sub *subs;
@@ -74,10 +76,19 @@ void bridge_init(struct nats_conn *c);
 void bridge_fini(struct nats_conn *c);
 void bridge_start(struct nats_conn *c);
 void bridge_stop(struct nats_conn *c);
+/* Writes at the end of this turn. */
+void bridge_schedule_flush(struct nats_conn *c);
+/* True if the library found the connection closed; then it is down now. */
+bool bridge_found_closed(struct nats_conn *c);
 /* Delivers what waits, soon. */
 void bridge_schedule_delivery(struct nats_conn *c);
 
 /* publish.c */
+/* Bytes that wait to be written. */
+size_t publish_waiting(const struct nats_conn *c);
+/* Writes what waits. False if something is left or the connection was lost. */
+bool publish_flush(struct nats_conn *c);
+void publish_ping(struct nats_conn *c);
 /* Room enough to tell whoever waits for it. */
 bool publish_has_room(const struct nats_conn *c);
 

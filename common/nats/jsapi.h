@@ -23,12 +23,12 @@ struct jsapi_error {
 	int err_code; /* 10059 stream not found, 10014 consumer not found, 10037 no message found, … */
 	char description[256];
 };
-#define JSAPI_STREAM_NOT_FOUND      10059
-#define JSAPI_CONSUMER_NOT_FOUND    10014
-#define JSAPI_MESSAGE_NOT_FOUND     10037
-#define JSAPI_WRONG_LAST_SEQUENCE   10071
+#define JSAPI_STREAM_NOT_FOUND             10059
+#define JSAPI_CONSUMER_NOT_FOUND           10014
+#define JSAPI_MESSAGE_NOT_FOUND            10037
+#define JSAPI_WRONG_LAST_SEQUENCE          10071
 #define JSAPI_WRONG_LAST_SEQUENCE_CONSTANT 10164
-#define JSAPI_STREAM_NAME_EXISTS    10058
+#define JSAPI_STREAM_NAME_EXISTS           10058
 
 enum jsapi_retention { RETENTION_LIMITS, RETENTION_INTEREST, RETENTION_WORKQUEUE };
 
@@ -48,9 +48,9 @@ struct jsapi_stream {
 	int64_t max_msgs, max_bytes, max_msgs_per_subject;
 	int64_t max_age_ns, duplicate_window_ns;
 	int replicas;
-	char leader[128];     /* "" if the cluster has none now, or not clustered */
+	char leader[128]; /* "" if the cluster has none now, or not clustered */
 	bool clustered;
-	json_t *config;       /* the whole configuration as the server gave it */
+	json_t *config; /* the whole configuration as the server gave it */
 };
 void jsapi_stream_fini(struct jsapi_stream *s);
 
@@ -70,9 +70,9 @@ void jsapi_consumer_fini(struct jsapi_consumer *c);
  * filled. -1: no sense in it, *e says what.
  */
 int jsapi_read_stream(const char *data, size_t len, struct jsapi_stream *out, struct jsapi_error *err,
-    struct error *e);
+		      struct error *e);
 int jsapi_read_consumer(const char *data, size_t len, struct jsapi_consumer *out, struct jsapi_error *err,
-    struct error *e);
+			struct error *e);
 /* Answers that only say success (delete, purge). */
 int jsapi_read_success(const char *data, size_t len, struct jsapi_error *err, struct error *e);
 
@@ -87,7 +87,7 @@ struct jsapi_stored {
 	size_t data_len;
 };
 int jsapi_read_stored(const char *data, size_t len, struct jsapi_stored *out, struct jsapi_error *err,
-    struct error *e);
+		      struct error *e);
 void jsapi_stored_fini(struct jsapi_stored *m);
 
 /* The answer to a publish. */
@@ -103,12 +103,12 @@ int jsapi_read_puback(const char *data, size_t len, struct jsapi_puback *out);
 
 struct jsapi_consumer_request {
 	const char *stream;
-	const char *name;        /* durable name; for an ephemeral one the name too (2.9 and newer) */
+	const char *name; /* durable name; for an ephemeral one the name too (2.9 and newer) */
 	bool durable;
-	bool ack_explicit;       /* else ack all, or with ack_none none */
+	bool ack_explicit; /* else ack all, or with ack_none none */
 	bool ack_none;
 	bool headers_only;
-	bool memory;             /* mem_storage, replicas 1: for our own ephemeral readers */
+	bool memory;                /* mem_storage, replicas 1: for our own ephemeral readers */
 	const char *const *filters; /* filter_count of them; one goes as filter_subject */
 	size_t filter_count;
 	uint64_t start_seq;      /* 0: not by sequence */
@@ -126,11 +126,11 @@ void jsapi_write_consumer(const struct jsapi_consumer_request *r, struct strbuf 
  * filter_subjects without a word).
  */
 int jsapi_check_consumer(const struct jsapi_consumer_request *r, const struct jsapi_consumer *got,
-    bool *filters_ignored, struct error *e);
+			 bool *filters_ignored, struct error *e);
 
 /* Body of CONSUMER.MSG.NEXT. max_bytes 0: none. */
 void jsapi_write_pull(struct strbuf *out, uint64_t batch, uint64_t max_bytes, int64_t expires_ns,
-    int64_t idle_heartbeat_ns);
+		      int64_t idle_heartbeat_ns);
 
 /*
  * Configuration of a target stream made from the source's: mapped subjects, no sources, mirror,
@@ -139,6 +139,7 @@ void jsapi_write_pull(struct strbuf *out, uint64_t batch, uint64_t max_bytes, in
  * with *e. map: subject_map of the topic.
  */
 json_t *jsapi_target_config(const struct jsapi_stream *source, const char *target_name, const char *prefix,
-    const char *remove, const char *const *filters, size_t filter_count, int max_replicas, struct error *e);
+			    const char *remove, const char *const *filters, size_t filter_count,
+			    int max_replicas, struct error *e);
 
 #endif

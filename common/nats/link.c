@@ -216,7 +216,7 @@ connect_link(struct nats_link *link)
 		return -1;
 	set_socket_options(link->fd);
 	complete_greeting(link);
-	link->tls = tls;
+	link->plain = !s->tls && link->greeting.server_id[0] != '\0' && !link->greeting.tls_required;
 	return 0;
 }
 

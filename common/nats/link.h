@@ -24,7 +24,7 @@ struct nats_link {
 	/* written by the thread, read by the loop once nats_link_done */
 	natsConnection *nc; /* NULL: it failed, error says why */
 	int fd;
-	bool tls;
+	bool plain; /* known to be without TLS */
 	struct nats_greeting greeting;
 	struct error error;
 

@@ -1,7 +1,12 @@
 /*
- * Publishing, in a worker. The client library appends to its write buffer, which the bridge writes at the
- * end of the loop turn.
+ * Publishing, in a worker's loop. What is published waits in a buffer until the end of the turn: on a
+ * plain connection as frames of our own, under TLS, where only the client library can write, in its write
+ * buffer. SUB, UNSUB and PONG are the library's in either case, so on a plain connection two buffers go to
+ * one socket: one is written only while the other is at the end of a frame. The library's goes first, so
+ * that a subscription is there before what is answered to it.
  */
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/nats/conn_impl.h"
@@ -9,26 +14,34 @@
 
 #define WRITE_BUFFER_MAX (1024 * 1024)
 #define CONTROL_LINE_MAX 4096 /* the server's default max_control_line: it hangs up beyond */
-#define NUMBERS_MAX      32   /* verb and sizes of a control line */
-
-#define FRAME_LINES "NATS/1.0\r\n\r\n"
+#define NUMBERS_MAX      48   /* verb, sizes and blanks of a control line */
 
 size_t
 nats_publish_size(size_t header_lines_len, size_t data_len)
 {
-	return data_len + (header_lines_len > 0 ? header_lines_len + sizeof FRAME_LINES - 1 : 0);
+	return data_len + (header_lines_len > 0 ? header_lines_len + sizeof "NATS/1.0\r\n\r\n" - 1 : 0);
+}
+
+/* ---- room and writing ------------------------------------------------------------------------------ */
+
+size_t
+publish_waiting(const struct nats_conn *c)
+{
+	int library = natsConnection_Buffered(c->link->nc);
+
+	return frames_left(&c->frames) + (library > 0 ? (size_t)library : 0);
 }
 
 size_t
 nats_conn_room(struct nats_conn *c)
 {
-	int buffered;
+	size_t waiting;
 
 	if (!c->up)
 		return 0;
-	buffered = natsConnection_Buffered(c->link->nc);
-	if (buffered >= 0 && buffered < WRITE_BUFFER_MAX)
-		return (size_t)(WRITE_BUFFER_MAX - buffered);
+	waiting = publish_waiting(c);
+	if (waiting < WRITE_BUFFER_MAX)
+		return WRITE_BUFFER_MAX - waiting;
 	c->wants_room = true;
 	return 0;
 }
@@ -36,8 +49,38 @@ nats_conn_room(struct nats_conn *c)
 bool
 publish_has_room(const struct nats_conn *c)
 {
-	return natsConnection_Buffered(c->link->nc) < WRITE_BUFFER_MAX / 2;
+	return publish_waiting(c) < WRITE_BUFFER_MAX / 2;
 }
+
+/* Writes frames that are there. True if none are left. */
+static bool
+write_frames(struct nats_conn *c)
+{
+	char reason[128];
+	int result = frames_write(&c->frames, c->link->fd);
+
+	if (result >= 0)
+		return result > 0;
+	snprintf(reason, sizeof reason, "connection lost: %s", strerror(errno));
+	conn_lost(c, reason);
+	return false;
+}
+
+bool
+publish_flush(struct nats_conn *c)
+{
+	/* In the middle of a frame nothing may come between. */
+	if (c->frames.sent > 0 && !write_frames(c))
+		return false;
+	if (natsConnection_Buffered(c->link->nc) > 0) {
+		natsConnection_ProcessWriteEvent(c->link->nc);
+		if (bridge_found_closed(c) || natsConnection_Buffered(c->link->nc) > 0)
+			return false;
+	}
+	return write_frames(c);
+}
+
+/* ---- publishing ------------------------------------------------------------------------------------ */
 
 static int
 check(struct nats_conn *c, const char *subject, const char *reply, size_t size, struct error *e)
@@ -58,28 +101,56 @@ check(struct nats_conn *c, const char *subject, const char *reply, size_t size, 
 	return 0;
 }
 
-int
-nats_conn_publish(struct nats_conn *c, const char *subject, const char *reply, const char *header_lines,
-		  size_t header_lines_len, const void *data, size_t data_len, struct error *e)
+static int
+publish_by_library(struct nats_conn *c, const char *subject, const char *reply, const char *header_lines,
+		   size_t header_lines_len, const void *data, size_t data_len, struct error *e)
 {
+	natsConnection *nc = c->link->nc;
 	natsStatus status;
 	natsMsg *msg;
 
-	if (check(c, subject, reply, nats_publish_size(header_lines_len, data_len), e) < 0)
-		return -1;
 	if (header_lines_len == 0 && reply == NULL) {
-		status = natsConnection_Publish(c->link->nc, subject, data, (int)data_len);
+		status = natsConnection_Publish(nc, subject, data, (int)data_len);
 	} else if (header_lines_len == 0) {
-		status = natsConnection_PublishRequest(c->link->nc, subject, reply, data, (int)data_len);
+		status = natsConnection_PublishRequest(nc, subject, reply, data, (int)data_len);
 	} else {
 		if (nats_raw_message(&msg, subject, reply, header_lines, header_lines_len, data, data_len,
 				     e) < 0)
 			return -1;
-		status = natsConnection_PublishMsg(c->link->nc, msg);
+		status = natsConnection_PublishMsg(nc, msg);
 		natsMsg_Destroy(msg);
 	}
 	if (status == NATS_OK)
 		return 0;
-	return error_set(e, status == NATS_MAX_PAYLOAD ? ERR_CONFLICT : ERR_IO, "publish to \"%s\": %s",
-			 subject, nats_GetLastError(NULL));
+	return error_set(e, ERR_IO, "publish to \"%s\": %s", subject, nats_GetLastError(NULL));
+}
+
+int
+nats_conn_publish(struct nats_conn *c, const char *subject, const char *reply, const char *header_lines,
+		  size_t header_lines_len, const void *data, size_t data_len, struct error *e)
+{
+	if (check(c, subject, reply, nats_publish_size(header_lines_len, data_len), e) < 0)
+		return -1;
+	if (!c->link->plain)
+		return publish_by_library(c, subject, reply, header_lines, header_lines_len, data, data_len,
+					  e);
+	if (frames_message(&c->frames, subject, reply, header_lines, header_lines_len, data, data_len) < 0)
+		return error_set(e, ERR_CONFLICT, "publish: \"%s\" is no subject", subject);
+	bridge_schedule_flush(c);
+	return 0;
+}
+
+void
+publish_ping(struct nats_conn *c)
+{
+	/*
+	 * The library has no call that only sends a ping. This one waits for the answer, too, a
+	 * millisecond here; the answer comes later as something to read.
+	 */
+	if (!c->link->plain) {
+		(void)natsConnection_FlushTimeout(c->link->nc, 1);
+		return;
+	}
+	frames_ping(&c->frames);
+	bridge_schedule_flush(c);
 }

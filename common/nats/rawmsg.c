@@ -1,8 +1,7 @@
 /*
  * Raw access to header blocks, by public pointers only: the library keeps a received message in one
  * allocation, "subject\0[reply\0]headers\0data\0", and sends a header set by natsMsgHeader_Set as
- * "key: value\r\n" with whatever the key holds. Both are checked at start (rawmsg_check.c). In a worker;
- * pure but for the library's messages.
+ * "key: value\r\n" with whatever the key holds. In a worker; pure but for the library's messages.
  */
 #include "common/nats/rawmsg.h"
 
@@ -15,6 +14,20 @@
 
 #define STATUS_LINE     "NATS/1.0"
 #define STATUS_LINE_LEN (sizeof STATUS_LINE - 1)
+
+/*
+ * Takes the place of the library's own function of that name. With it natsSubscription_NextMsg parses the
+ * headers of each message without body in place, and keeps for itself the ones that tell that nobody
+ * listens, without saying to which question; and it takes a stored message for one of those if it has a
+ * header named Status with the value 503. Here such a message is handed out like any other. A library
+ * that was linked so that it calls its own function does without this: see repair(), fill_no_responders().
+ */
+bool
+natsMsg_IsNoResponders(natsMsg *msg)
+{
+	(void)msg;
+	return false;
+}
 
 /* End of the line that starts at from: its LF, with a CR in front or the NUL that was put over the CR. */
 static char *
@@ -107,44 +120,91 @@ nats_raw_headers(const char *subject, const char *reply, const char *data, size_
 	return block;
 }
 
-/* Splits the lines before the value of the last one: the key ends before ": ", the value before CR LF.
- * Returns the length of the key or 0. */
-static size_t
-split_last(const char *lines, size_t len, const char **value, size_t *value_len)
-{
-	const char *last, *colon;
+/* A line as the library writes the one header it knows: name, ": ", value. */
+struct last_line {
+	const char *name, *value;
+	size_t name_len, value_len;
+};
 
-	if (len < 4 || memcmp(lines + len - 2, "\r\n", 2) != 0)
-		return 0;
+/* Whether the line of len bytes with its CR LF can be that header; any text before the first ": " will do
+ * as its name. */
+static bool
+read_line(const char *line, size_t len, struct last_line *out)
+{
+	const char *blank;
+
+	if (len < 2 || memcmp(line + len - 2, "\r\n", 2) != 0)
+		return false;
 	len -= 2;
-	last = memrchr(lines, '\n', len);
-	last = last != NULL ? last + 1 : lines;
-	colon = memchr(last, ':', len - (size_t)(last - lines));
-	if (colon == NULL || colon + 1 >= lines + len || colon[1] != ' ')
-		return 0;
-	*value = colon + 2;
-	*value_len = (size_t)(lines + len - *value);
-	return (size_t)(colon - lines);
+	blank = memmem(line, len, ": ", 2);
+	/* In a value the library makes blanks of these. */
+	if (blank == NULL || memchr(blank, '\r', len - (size_t)(blank - line)) != NULL)
+		return false;
+	*out = (struct last_line){line, blank + 2, (size_t)(blank - line), len - (size_t)(blank + 2 - line)};
+	return true;
+}
+
+/* The end of the line that starts at from, behind its CR LF. */
+static const char *
+next_line(const char *from, const char *end)
+{
+	const char *lf = memmem(from, (size_t)(end - from), "\r\n", 2);
+
+	return lf != NULL ? lf + 2 : end;
+}
+
+static const char *
+start_of_last(const char *lines, const char *end)
+{
+	const char *at, *start = lines;
+
+	for (at = lines; at < end; at = next_line(at, end))
+		start = at;
+	return start;
+}
+
+/*
+ * Writes all lines as one header: name and value with a NUL behind each, the value at *value. The last
+ * line becomes the value's. Where it has no ": ", the second line goes to the end and does it: it is the
+ * caller's own, and so is the first, which must stay first. False if that does not help either.
+ */
+static bool
+fold_lines(const char *lines, size_t len, struct strbuf *out, size_t *value)
+{
+	const char *end = lines + len, *last = start_of_last(lines, end);
+	const char *second = next_line(lines, end), *third = next_line(second, end);
+	struct last_line l;
+
+	if (read_line(last, (size_t)(end - last), &l)) {
+		strbuf_add(out, lines, (size_t)(last - lines));
+	} else if (read_line(second, (size_t)(third - second), &l)) {
+		strbuf_add(out, lines, (size_t)(second - lines));
+		strbuf_add(out, third, (size_t)(end - third));
+	} else {
+		return false;
+	}
+	strbuf_add(out, l.name, l.name_len);
+	strbuf_add(out, "", 1);
+	*value = out->len;
+	strbuf_add(out, l.value, l.value_len);
+	return true;
 }
 
 static int
 set_headers(natsMsg *msg, const char *lines, size_t len, struct error *e)
 {
-	static struct strbuf scratch; /* of the one thread that publishes */
-	const char *value;
-	size_t value_len = 0, key_len = split_last(lines, len, &value, &value_len);
+	struct strbuf header;
+	size_t value = 0;
+	int result = 0;
 
-	if (key_len == 0)
-		return error_set(e, ERR_USAGE, "publish: the last header line is not \"name: value\"");
-	if (scratch.data == NULL)
-		strbuf_init(&scratch);
-	strbuf_reset(&scratch);
-	strbuf_add(&scratch, lines, key_len);
-	strbuf_add(&scratch, "", 1);
-	strbuf_add(&scratch, value, value_len);
-	if (natsMsgHeader_Set(msg, scratch.data, scratch.data + key_len + 1) != NATS_OK)
-		return error_set(e, ERR_MEMORY, "publish: %s", nats_GetLastError(NULL));
-	return 0;
+	strbuf_init(&header);
+	if (!fold_lines(lines, len, &header, &value))
+		result = error_set(e, ERR_CONFLICT,
+				   "publish: neither the second nor the last header line is \"name: value\"");
+	else if (natsMsgHeader_Set(msg, header.data, header.data + value) != NATS_OK)
+		result = error_set(e, ERR_MEMORY, "publish: %s", nats_GetLastError(NULL));
+	strbuf_fini(&header);
+	return result;
 }
 
 int

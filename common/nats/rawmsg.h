@@ -19,8 +19,8 @@ const char *nats_raw_headers(const char *subject, const char *reply, const char 
 			     size_t *len);
 
 /*
- * Makes a message whose block is "NATS/1.0", the given lines, and the final empty line, byte by byte.
- * The last line must be written "name: value" with a blank behind the colon. The caller destroys *msg.
+ * Makes a message whose block is "NATS/1.0", the given lines, and the final empty line, byte by byte. If
+ * the last line has no ": " the second one is moved behind it. The caller destroys *msg.
  */
 int nats_raw_message(natsMsg **msg, const char *subject, const char *reply, const char *lines,
 		     size_t lines_len, const void *data, size_t data_len, struct error *e);

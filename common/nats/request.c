@@ -1,28 +1,22 @@
 /*
- * Questions with one answer each, in a worker's loop. The client library swallows a 503 and does not say
- * whose it was. So each question that is out has an inbox subscription of its own, a lane; lanes are kept
- * and used again, but never after a question whose answer may still come.
+ * Questions with one answer each, in a worker's loop: one wildcard subscription on an inbox, made with the
+ * first question, and a table of slots. The reply subject ends in the slot's place and in a number that is
+ * never used twice, so a late answer meets nobody.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/header.h"
 #include "common/nats/conn_impl.h"
 #include "common/xalloc.h"
 
-struct lane {
-	struct lane *next; /* among the idle ones */
-	struct request_table *table;
-	struct nats_sub *sub;
-	struct nats_request *request; /* NULL while idle */
-	uint64_t number;
-	uint64_t asked; /* questions so far: the last part of the reply subject */
-};
+#define NOBODY 503 /* the server's status if nobody listens there */
 
 struct nats_request {
-	struct nats_request *next, *prev;
 	struct request_table *table;
-	struct lane *lane;
+	size_t slot;
+	uint64_t number;
 	struct event *timer;
 	int64_t timeout_ms;
 	nats_reply_fn *fn;
@@ -31,9 +25,10 @@ struct nats_request {
 
 struct request_table {
 	struct nats_conn *conn;
-	struct lane *idle;
-	struct nats_request *out;
-	uint64_t lanes;
+	struct nats_sub *sub; /* NULL before the first question */
+	struct nats_request **slots;
+	size_t slot_count, out;
+	uint64_t last_number;
 };
 
 struct request_table *
@@ -45,75 +40,29 @@ request_table_new(struct nats_conn *c)
 	return t;
 }
 
-/* ---- lanes ----------------------------------------------------------------------------------------- */
-
-static void
-lane_free(struct lane *lane)
+static size_t
+free_slot(struct request_table *t)
 {
-	nats_unsubscribe(&lane->sub);
-	free(lane);
+	size_t i, grown;
+
+	if (t->out < t->slot_count)
+		for (i = 0; i < t->slot_count; i++)
+			if (t->slots[i] == NULL)
+				return i;
+	grown = t->slot_count > 0 ? t->slot_count * 2 : 16;
+	t->slots = xrealloc(t->slots, grown * sizeof *t->slots);
+	memset(t->slots + t->slot_count, 0, (grown - t->slot_count) * sizeof *t->slots);
+	i = t->slot_count;
+	t->slot_count = grown;
+	return i;
 }
-
-static void on_reply(void *arg, const struct nats_message *m);
-
-static struct lane *
-lane_take(struct request_table *t, struct error *e)
-{
-	struct lane *lane = t->idle;
-	char subject[128];
-
-	if (lane != NULL) {
-		t->idle = lane->next;
-		return lane;
-	}
-	lane = xcalloc(1, sizeof *lane);
-	lane->table = t;
-	lane->number = ++t->lanes;
-	snprintf(subject, sizeof subject, "%s.r%llu.*", t->conn->inbox, (unsigned long long)lane->number);
-	lane->sub = nats_conn_subscribe(t->conn, subject, on_reply, lane, e);
-	if (lane->sub != NULL)
-		return lane;
-	free(lane);
-	return NULL;
-}
-
-/* After an answer a lane is clean; else one may still come, which must not meet another question. */
-static void
-lane_give_back(struct lane *lane, bool answered)
-{
-	lane->request = NULL;
-	if (!answered) {
-		lane_free(lane);
-		return;
-	}
-	lane->next = lane->table->idle;
-	lane->table->idle = lane;
-}
-
-static void
-lanes_drop(struct request_table *t)
-{
-	struct lane *lane;
-
-	while ((lane = t->idle) != NULL) {
-		t->idle = lane->next;
-		lane_free(lane);
-	}
-}
-
-/* ---- ends of a question ---------------------------------------------------------------------------- */
 
 /* Takes it out of the table and frees it; its callback is the caller's business. */
 static void
-request_end(struct nats_request *r, bool answered)
+request_end(struct nats_request *r)
 {
-	if (r->prev != NULL)
-		r->prev->next = r->next;
-	else
-		r->table->out = r->next;
-	if (r->next != NULL)
-		r->next->prev = r->prev;
-	lane_give_back(r->lane, answered);
+	r->table->slots[r->slot] = NULL;
+	r->table->out--;
 	event_free(r->timer);
 	free(r);
 }
@@ -124,29 +73,39 @@ request_finish(struct nats_request *r, enum nats_request_result result, const st
 	nats_reply_fn *fn = r->fn;
 	void *arg = r->arg;
 
-	request_end(r, result == NATS_REPLY || result == NATS_NO_RESPONDERS_REPLY);
+	request_end(r);
 	fn(arg, result, m); /* may free the connection: nothing may follow */
 }
 
-static bool
-is_no_responders(const struct nats_message *m)
+/* The request that a reply subject, "<inbox>.q.<slot>-<number>", belongs to. */
+static struct nats_request *
+find(const struct request_table *t, const char *subject)
 {
-	return m->data_len == 0 && m->headers_len >= 12 && memcmp(m->headers, "NATS/1.0 503", 12) == 0;
+	const char *dot = strrchr(subject, '.');
+	unsigned long long slot, number;
+	char *end;
+
+	if (dot == NULL)
+		return NULL;
+	slot = strtoull(dot + 1, &end, 10);
+	if (*end != '-' || slot >= t->slot_count || t->slots[slot] == NULL)
+		return NULL;
+	number = strtoull(end + 1, NULL, 10);
+	return t->slots[slot]->number == number ? t->slots[slot] : NULL;
 }
 
 static void
 on_reply(void *arg, const struct nats_message *m)
 {
-	struct lane *lane = arg;
-	bool nobody = is_no_responders(m);
-	const char *number = strrchr(m->subject, '.');
+	struct request_table *t = arg;
+	struct nats_request *r = find(t, m->subject);
 
-	/* An answer to the question before, if somebody answered twice. */
-	if (!nobody && (number == NULL || strtoull(number + 1, NULL, 10) != lane->asked))
+	if (r == NULL)
 		return;
-	if (lane->request != NULL)
-		request_finish(lane->request, nobody ? NATS_NO_RESPONDERS_REPLY : NATS_REPLY,
-			       nobody ? NULL : m);
+	if (m->data_len == 0 && header_inline_status(m->headers, m->headers_len, NULL, NULL) == NOBODY)
+		request_finish(r, NATS_NO_RESPONDERS_REPLY, NULL);
+	else
+		request_finish(r, NATS_REPLY, m);
 }
 
 static void
@@ -161,42 +120,50 @@ static void
 on_timeout(evutil_socket_t fd, short what, void *arg)
 {
 	struct nats_request *r = arg;
+	struct nats_conn *c = r->table->conn;
 
 	(void)fd;
 	(void)what;
 	/* The answer may be there: nobody reads. */
-	if (r->table->conn->reading_stopped)
+	if (c->reading_stopped) {
 		arm(r);
-	else
-		request_finish(r, NATS_REQUEST_TIMEOUT, NULL);
+		return;
+	}
+	conn_enter(c);
+	request_finish(r, NATS_REQUEST_TIMEOUT, NULL);
+	conn_leave(c);
 }
 
 void
 request_table_lost(struct request_table *t)
 {
 	struct nats_conn *c;
-	struct nats_request *last;
+	size_t i;
 
 	if (t == NULL)
 		return;
 	c = t->conn;
-	lanes_drop(t);
+	nats_unsubscribe(&t->sub);
 	/* A callback may ask anew and be told that we are down, or free the connection with the table. */
-	while (c->requests == t && (last = t->out) != NULL)
-		request_finish(last, NATS_REQUEST_LOST, NULL);
+	for (i = 0; c->requests == t && i < t->slot_count; i++)
+		if (t->slots[i] != NULL)
+			request_finish(t->slots[i], NATS_REQUEST_LOST, NULL);
 }
 
 void
 request_table_free(struct request_table **tp)
 {
 	struct request_table *t = *tp;
+	size_t i;
 
 	*tp = NULL;
 	if (t == NULL)
 		return;
-	while (t->out != NULL)
-		request_end(t->out, false);
-	lanes_drop(t);
+	for (i = 0; i < t->slot_count; i++)
+		if (t->slots[i] != NULL)
+			request_end(t->slots[i]);
+	nats_unsubscribe(&t->sub);
+	free(t->slots);
 	free(t);
 }
 
@@ -207,10 +174,20 @@ nats_request_cancel(struct nats_request **rp)
 
 	*rp = NULL;
 	if (r != NULL)
-		request_end(r, false);
+		request_end(r);
 }
 
-/* ---- asking ---------------------------------------------------------------------------------------- */
+static int
+subscribe(struct request_table *t, struct error *e)
+{
+	char subject[128];
+
+	if (t->sub != NULL)
+		return 0;
+	snprintf(subject, sizeof subject, "%s.q.*", t->conn->inbox);
+	t->sub = nats_conn_subscribe(t->conn, subject, on_reply, t, e);
+	return t->sub != NULL ? 0 : -1;
+}
 
 struct nats_request *
 nats_conn_request(struct nats_conn *c, const char *subject, const char *header_lines, size_t header_lines_len,
@@ -218,30 +195,32 @@ nats_conn_request(struct nats_conn *c, const char *subject, const char *header_l
 		  struct error *e)
 {
 	struct request_table *t = c->requests;
-	struct lane *lane = lane_take(t, e);
 	struct nats_request *r;
+	uint64_t number;
+	size_t slot;
 	char reply[128];
 
-	if (lane == NULL)
-		return NULL;
-	snprintf(reply, sizeof reply, "%s.r%llu.%llu", c->inbox, (unsigned long long)lane->number,
-		 (unsigned long long)++lane->asked);
-	if (nats_conn_publish(c, subject, reply, header_lines, header_lines_len, data, data_len, e) < 0) {
-		lane_give_back(lane, true);
+	if (!c->up) {
+		error_set(e, ERR_IO, "request to \"%s\": not connected", subject);
 		return NULL;
 	}
+	if (subscribe(t, e) < 0)
+		return NULL;
+	slot = free_slot(t);
+	number = ++t->last_number;
+	snprintf(reply, sizeof reply, "%s.q.%zu-%llu", c->inbox, slot, (unsigned long long)number);
+	if (nats_conn_publish(c, subject, reply, header_lines, header_lines_len, data, data_len, e) < 0)
+		return NULL;
 	r = xcalloc(1, sizeof *r);
 	r->table = t;
-	r->lane = lane;
+	r->slot = slot;
+	r->number = number;
 	r->fn = fn;
 	r->arg = arg;
 	r->timeout_ms = timeout_ms;
 	r->timer = evtimer_new(c->base, on_timeout, r);
-	lane->request = r;
-	r->next = t->out;
-	if (r->next != NULL)
-		r->next->prev = r;
-	t->out = r;
+	t->slots[slot] = r;
+	t->out++;
 	arm(r);
 	return r;
 }

@@ -1,8 +1,11 @@
 /* Connections against a real server: publishing, subscribing, asking, losses, TLS, credentials. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -10,6 +13,7 @@
 #include "common/strbuf.h"
 #include "common/xalloc.h"
 #include "tests/unit/loop.h"
+#include "tests/unit/odd_headers.h"
 #include "tests/unit/server.h"
 #include "tests/unit/unit.h"
 
@@ -308,6 +312,207 @@ START_TEST(comes_back_after_kill)
 }
 END_TEST
 
+/* ---- odd messages ---------------------------------------------------------------------------------- */
+
+/* A client that speaks the protocol by hand, to send what no library would. */
+static int
+raw_client(int port)
+{
+	static const char hello[] = "CONNECT {\"verbose\":false,\"headers\":true,\"protocol\":1}\r\n";
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+	char greeting[4096];
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
+	ck_assert_int_gt(read(fd, greeting, sizeof greeting), 0);
+	ck_assert_int_eq(write(fd, hello, sizeof hello - 1), sizeof hello - 1);
+	return fd;
+}
+
+static void
+raw_publish(int fd, const char *subject, const char *reply, const char *block, size_t block_len,
+	    const char *data, size_t data_len)
+{
+	struct strbuf b;
+
+	strbuf_init(&b);
+	strbuf_addf(&b, "HPUB %s %s %zu %zu\r\n", subject, reply, block_len, block_len + data_len);
+	strbuf_add(&b, block, block_len);
+	strbuf_add(&b, data, data_len);
+	strbuf_adds(&b, "\r\n");
+	ck_assert_int_eq(write(fd, b.data, b.len), (ssize_t)b.len);
+	strbuf_fini(&b);
+}
+
+static void
+assert_bytes(const struct strbuf *have, const char *want, size_t len, size_t kind)
+{
+	ck_assert_msg(have->len == len && memcmp(have->data, want, len) == 0,
+		      "kind %zu: \"%s\" is not \"%s\"", kind, have->data, want);
+}
+
+/* In from a foreign client, and out again by our own publish. */
+static void
+odd_message_through(struct owner *o, int fd, struct got *in, struct got *out, size_t kind, const char *reply,
+		    const char *data)
+{
+	const char *lines = odd_headers[kind];
+	struct strbuf block;
+	struct error e = ERROR_INIT;
+	int before = in->count, before_out = out->count;
+
+	strbuf_init(&block);
+	strbuf_addf(&block, "NATS/1.0\r\n%s\r\n", lines);
+	raw_publish(fd, "in", reply, block.data, block.len, data, strlen(data));
+	ck_assert_msg(RUN_UNTIL(base, 2000, in->count > before), "kind %zu does not arrive", kind);
+	assert_bytes(&in->headers, block.data, block.len, kind);
+	assert_bytes(&in->data, data, strlen(data), kind);
+	ck_assert_str_eq(in->reply.data, reply);
+
+	strbuf_reset(&block);
+	strbuf_addf(&block, "Own-First: 1\r\nOwn-Second: 2\r\n%s", lines);
+	ck_assert_msg(nats_conn_publish(o->conn, "out", *reply != '\0' ? reply : NULL, block.data, block.len,
+					data, strlen(data), &e) == 0,
+		      "%s", e.text);
+	ck_assert_msg(RUN_UNTIL(base, 2000, out->count > before_out), "kind %zu is not sent", kind);
+	strbuf_reset(&block);
+	/* Where the last line has no blank behind a colon and only the library can write, our second line
+	 * goes to the end. */
+	if (memcmp(out->headers.data, "NATS/1.0\r\nOwn-First: 1\r\nOwn-Second", 34) == 0)
+		strbuf_addf(&block, "NATS/1.0\r\nOwn-First: 1\r\nOwn-Second: 2\r\n%s\r\n", lines);
+	else
+		strbuf_addf(&block, "NATS/1.0\r\nOwn-First: 1\r\n%sOwn-Second: 2\r\n\r\n", lines);
+	assert_bytes(&out->headers, block.data, block.len, kind);
+	assert_bytes(&out->data, data, strlen(data), kind);
+	strbuf_fini(&block);
+}
+
+static void
+odd_messages_through(struct owner *o, int port)
+{
+	struct nats_sub *in_sub, *out_sub;
+	struct got in, out;
+	size_t kind;
+	int fd;
+
+	got_init(&in);
+	got_init(&out);
+	in_sub = nats_conn_subscribe(o->conn, "in", got_message, &in, NULL);
+	out_sub = nats_conn_subscribe(o->conn, "out", got_message, &out, NULL);
+	ck_assert(in_sub != NULL && out_sub != NULL);
+	RUN_UNTIL(base, 50, false);
+	fd = raw_client(port);
+	for (kind = 0; kind < sizeof odd_headers / sizeof odd_headers[0]; kind++) {
+		odd_message_through(o, fd, &in, &out, kind, "", "body");
+		odd_message_through(o, fd, &in, &out, kind, "", "");
+		odd_message_through(o, fd, &in, &out, kind, "re.ply", "");
+		odd_message_through(o, fd, &in, &out, kind, "re.ply", "NATS/1.0");
+	}
+	close(fd);
+	nats_unsubscribe(&in_sub);
+	nats_unsubscribe(&out_sub);
+	got_fini(&in);
+	got_fini(&out);
+}
+
+START_TEST(keeps_odd_headers)
+{
+	struct test_server server;
+	struct owner o;
+
+	test_server_start(&server, NULL);
+	owner_new(&o, base, server.url, NULL);
+	ck_assert(RUN_UNTIL(base, 3000, o.ups == 1));
+	odd_messages_through(&o, server.port);
+	nats_conn_free(&o.conn);
+	test_server_stop(&server);
+}
+END_TEST
+
+START_TEST(keeps_odder_blocks)
+{
+	/* No lines at all; an inline status that is no server's; a NUL, which a later check refuses. */
+	static const struct {
+		const char *block;
+		size_t len;
+	} blocks[] = {{"NATS/1.0\r\n\r\n", 12},
+		      {"NATS/1.0 404 Not here\r\nA: 1\r\n\r\n", 31},
+		      {"NATS/1.0 503\r\n\r\n", 16},
+		      {"NATS/1.0\r\nA: a\0b\r\n\r\n", 20},
+		      {"NATS/1.0\r\nA\0: a\r\n\r\n", 19}};
+	struct test_server server;
+	struct owner o;
+	struct nats_sub *sub;
+	struct got in;
+	size_t i;
+	int fd;
+
+	test_server_start(&server, NULL);
+	owner_new(&o, base, server.url, NULL);
+	got_init(&in);
+	ck_assert(RUN_UNTIL(base, 3000, o.ups == 1));
+	sub = nats_conn_subscribe(o.conn, "in", got_message, &in, NULL);
+	RUN_UNTIL(base, 50, false);
+	fd = raw_client(server.port);
+	for (i = 0; i < 2 * sizeof blocks / sizeof blocks[0]; i++) {
+		const char *data = i % 2 == 0 ? "" : "d";
+
+		raw_publish(fd, "in", "", blocks[i / 2].block, blocks[i / 2].len, data, strlen(data));
+		ck_assert_msg(RUN_UNTIL(base, 2000, in.count == (int)i + 1), "%zu does not arrive", i);
+		assert_bytes(&in.headers, blocks[i / 2].block, blocks[i / 2].len, i);
+	}
+	close(fd);
+	nats_unsubscribe(&sub);
+	got_fini(&in);
+	nats_conn_free(&o.conn);
+	test_server_stop(&server);
+}
+END_TEST
+
+START_TEST(sends_large_messages_and_refuses_larger_ones)
+{
+	struct test_server server;
+	struct owner o;
+	struct nats_sub *sub;
+	struct got in;
+	struct error e = ERROR_INIT;
+	size_t max = 1048576, headers = strlen("NATS/1.0\r\nA: 1\r\n\r\n");
+	char *data = xcalloc(1, max + 1), *subject = xcalloc(1, 5000);
+
+	memset(data, 'x', max);
+	memset(subject, 's', 4999);
+	test_server_start(&server, NULL);
+	owner_new(&o, base, server.url, NULL);
+	got_init(&in);
+	ck_assert(RUN_UNTIL(base, 3000, o.ups == 1));
+	sub = nats_conn_subscribe(o.conn, "in", got_message, &in, NULL);
+	ck_assert_int_eq(nats_conn_publish(o.conn, "in", NULL, NULL, 0, data, max, &e), 0);
+	ck_assert(RUN_UNTIL(base, 5000, in.count == 1));
+	ck_assert_uint_eq(in.data.len, max);
+	ck_assert_uint_eq(nats_publish_size(strlen("A: 1\r\n"), 5), headers + 5);
+	ck_assert_int_eq(nats_conn_publish(o.conn, "in", NULL, "A: 1\r\n", 6, data, max - headers, &e), 0);
+	ck_assert(RUN_UNTIL(base, 5000, in.count == 2));
+	ck_assert_int_eq(nats_conn_publish(o.conn, "in", NULL, "A: 1\r\n", 6, data, max - headers + 1, &e),
+			 -1);
+	ck_assert_int_eq(e.code, ERR_CONFLICT);
+	ck_assert_int_eq(nats_conn_publish(o.conn, subject, NULL, NULL, 0, data, 1, &e), -1);
+	ck_assert_int_eq(e.code, ERR_CONFLICT);
+	ck_assert_int_eq(nats_conn_publish(o.conn, "a b", NULL, NULL, 0, data, 1, &e), -1);
+	ck_assert_int_eq(e.code, ERR_CONFLICT);
+	/* the connection has not suffered */
+	ck_assert_int_eq(nats_conn_publish(o.conn, "in", NULL, NULL, 0, data, 1, &e), 0);
+	ck_assert(RUN_UNTIL(base, 5000, in.count == 3));
+	ck_assert_int_eq(o.downs, 0);
+	nats_unsubscribe(&sub);
+	got_fini(&in);
+	nats_conn_free(&o.conn);
+	test_server_stop(&server);
+	free(data);
+	free(subject);
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -321,6 +526,9 @@ unit_suite(void)
 	tcase_add_test(tc, publishes_and_receives);
 	tcase_add_test(tc, asks);
 	tcase_add_test(tc, comes_back_after_kill);
+	tcase_add_test(tc, keeps_odd_headers);
+	tcase_add_test(tc, keeps_odder_blocks);
+	tcase_add_test(tc, sends_large_messages_and_refuses_larger_ones);
 	suite_add_tcase(s, tc);
 	return s;
 }
