@@ -1,8 +1,6 @@
 # The user's commands as a library, for the program and its tests.
 noinst_LIBRARIES += libsradmin.a
 libsradmin_a_SOURCES = \
-	admin/check.c \
-	admin/check.h \
 	admin/client.c \
 	admin/client.h \
 	admin/command.c \

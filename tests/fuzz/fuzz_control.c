@@ -1,10 +1,6 @@
 /* Fuzz target: a line that a client of the control socket sent. */
-#include <stdint.h>
-#include <stdlib.h>
-
 #include "supervisor/request.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -16,11 +12,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		json_t *refusal = request_refusal("%s of %s", r.name, r.topic);
 
 		/* Whatever came in can be said again. */
-		if (refusal == NULL || r.verb >= REQUEST_VERB_END)
-			abort();
+		REQUIRE(refusal != NULL && r.verb < REQUEST_VERB_END);
 		json_decref(refusal);
-	} else if (e.text[0] == '\0') {
-		abort();
+	} else {
+		REQUIRE(e.text[0] != '\0');
 	}
 	request_fini(&r);
 	return 0;

@@ -2,19 +2,16 @@
  * Fuzz target: bytes of the pipe, as one side would read them. The first byte says which side wrote them;
  * every frame that is let through is decoded, and what decodes is encoded again and must be the same bytes.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/proto.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 /* What was decoded says the same as the bytes did. */
 static void
 same(struct strbuf *again, const struct proto_frame *f)
 {
-	if (again->len != f->len || (f->len > 0 && memcmp(again->data, f->payload, f->len) != 0))
-		abort();
+	REQUIRE(again->len == f->len && (f->len == 0 || memcmp(again->data, f->payload, f->len) == 0));
 }
 
 #define ROUND_TRIP(name, f, out, fini)                                                                       \
@@ -37,9 +34,8 @@ decode_payload(const struct proto_frame *f, struct strbuf *out)
 		/* Its text goes through a fixed buffer. */
 		struct proto_hello v;
 
-		if (proto_hello_decode(f->payload, f->len, &v, NULL) == 0 &&
-		    memchr(v.version, '\0', sizeof v.version) == NULL)
-			abort();
+		if (proto_hello_decode(f->payload, f->len, &v, NULL) == 0)
+			REQUIRE(memchr(v.version, '\0', sizeof v.version) != NULL);
 		break;
 	}
 	case PROTO_POSITION:
@@ -89,8 +85,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (proto_frame_decode(data, size, sender, &f, &used, &e) == PROTO_FRAME) {
 		strbuf_reset(&out);
 		decode_payload(&f, &out);
-		if (used == 0 || used > size)
-			abort();
+		REQUIRE(used > 0 && used <= size);
 		data += used;
 		size -= used;
 	}

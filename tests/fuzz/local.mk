@@ -5,11 +5,13 @@ fuzz_ldadd = libsrsupervisor.a libsrstate.a libsrcommon.a $(CONFUSE_LIBS) $(EVEN
 
 fuzz_targets = \
 	tests/fuzz/fuzz_conf \
+	tests/fuzz/fuzz_control \
 	tests/fuzz/fuzz_endpoint \
 	tests/fuzz/fuzz_header \
 	tests/fuzz/fuzz_jsack \
 	tests/fuzz/fuzz_jsapi \
 	tests/fuzz/fuzz_origin \
+	tests/fuzz/fuzz_proto \
 	tests/fuzz/fuzz_rawmsg
 check_PROGRAMS += $(fuzz_targets)
 
@@ -25,6 +27,10 @@ endif
 tests_fuzz_fuzz_conf_SOURCES = tests/fuzz/fuzz_conf.c $(fuzz_driver)
 tests_fuzz_fuzz_conf_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_conf_LDFLAGS = $(fuzz_ldflags)
+
+tests_fuzz_fuzz_control_SOURCES = tests/fuzz/fuzz_control.c $(fuzz_driver)
+tests_fuzz_fuzz_control_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_control_LDFLAGS = $(fuzz_ldflags)
 
 tests_fuzz_fuzz_endpoint_SOURCES = tests/fuzz/fuzz_endpoint.c $(fuzz_driver)
 tests_fuzz_fuzz_endpoint_LDADD = $(fuzz_ldadd)
@@ -45,6 +51,10 @@ tests_fuzz_fuzz_jsapi_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_origin_SOURCES = tests/fuzz/fuzz_origin.c $(fuzz_driver)
 tests_fuzz_fuzz_origin_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_origin_LDFLAGS = $(fuzz_ldflags)
+
+tests_fuzz_fuzz_proto_SOURCES = tests/fuzz/fuzz_proto.c $(fuzz_driver)
+tests_fuzz_fuzz_proto_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_proto_LDFLAGS = $(fuzz_ldflags)
 
 tests_fuzz_fuzz_rawmsg_SOURCES = tests/fuzz/fuzz_rawmsg.c $(fuzz_driver)
 tests_fuzz_fuzz_rawmsg_LDADD = $(fuzz_ldadd)
