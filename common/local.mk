@@ -50,12 +50,16 @@ libsrcommon_a_SOURCES = \
 	common/units.h \
 	common/xalloc.c \
 	common/xalloc.h \
+	common/nats/ask.c \
+	common/nats/ask.h \
 	common/nats/bridge.c \
 	common/nats/conn.c \
 	common/nats/conn.h \
 	common/nats/conn_impl.h \
 	common/nats/endpoint.c \
 	common/nats/endpoint.h \
+	common/nats/fit.c \
+	common/nats/fit.h \
 	common/nats/frames.c \
 	common/nats/frames.h \
 	common/nats/greeting.c \

@@ -135,3 +135,21 @@ origin_from_headers(const char *block, size_t len, struct origin *o)
 	}
 	return result;
 }
+
+bool
+origin_is_ours(const struct origin *o, const char *stream, const char *site, const char *topic,
+	       const char *adopt)
+{
+	const char *colon = strchr(adopt, ':');
+	size_t site_len;
+
+	if (strcmp(o->stream, stream) != 0 || o->seq <= 0)
+		return false;
+	if (strcmp(o->site, site) == 0 && strcmp(o->topic, topic) == 0)
+		return true;
+	if (colon == NULL)
+		return false;
+	site_len = (size_t)(colon - adopt);
+	return strlen(o->site) == site_len && memcmp(o->site, adopt, site_len) == 0 &&
+	       strcmp(o->topic, colon + 1) == 0;
+}

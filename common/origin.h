@@ -33,4 +33,9 @@ int origin_format(const struct origin *o, char *out, size_t out_size);
 /* From a raw header block (as received); the last one counts. 0, or -1 if there is none that parses. */
 int origin_from_headers(const char *block, size_t len, struct origin *o);
 
+/* Whether it is of a topic: the stream, a known sequence, and site and topic by these names or by those of
+ * adopt ("site:topic", "" for none). */
+bool origin_is_ours(const struct origin *o, const char *stream, const char *site, const char *topic,
+		    const char *adopt);
+
 #endif

@@ -11,8 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/nats/fit.h"
 #include "common/subject.h"
-#include "worker/provision.h"
 
 enum {
 	ROOM_RETRY_MS = 20,
@@ -160,7 +160,7 @@ compose(struct replicator *r, struct copy *c)
 			       "change target_subject_prefix or target_subject_remove, or set on_reject");
 		return false;
 	}
-	if (!r->takes_all && !provision_takes_subject(&r->target_stream, c->out.subject)) {
+	if (!r->takes_all && !fit_takes_subject(&r->target_stream, c->out.subject)) {
 		reject_message(r, c->m, c->seq, c->stored_ms, 0, "the target stream takes no such subject",
 			       "add the mapped subject to the target stream, or set on_reject");
 		return false;

@@ -3,8 +3,6 @@ noinst_LIBRARIES += libsrworker.a
 libsrworker_a_SOURCES = \
 	worker/acklist.c \
 	worker/acklist.h \
-	worker/ask.c \
-	worker/ask.h \
 	worker/compose.c \
 	worker/compose.h \
 	worker/copy.c \

@@ -18,9 +18,10 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/nats/ask.h"
+#include "common/nats/fit.h"
 #include "common/subject.h"
 #include "common/xalloc.h"
-#include "worker/ask.h"
 #include "worker/provision.h"
 #include "worker/scan.h"
 #include "worker/slots.h"
@@ -218,7 +219,7 @@ judge(struct locate *l)
 {
 	char text[512];
 
-	if (provision_refusal(l->in.topic, &l->result.source, &l->result.target, text, sizeof text) != NULL)
+	if (fit_refusal(l->in.topic, &l->result.source, &l->result.target, text, sizeof text) != NULL)
 		fail(l, LOCATE_HALT, "%s", text);
 	else if (same_streams(l) && l->result.target.last_seq >= pipeline_target_seq(l->in.pipeline))
 		step_slots(l);
@@ -409,7 +410,7 @@ step_newest_message(struct locate *l)
 {
 	char filter[SUBJECT_MAX], body[SUBJECT_MAX + 32];
 
-	provision_mapped_filter(l->in.topic, filter, sizeof filter);
+	fit_mapped_filter(l->in.topic, filter, sizeof filter);
 	snprintf(body, sizeof body, "{\"last_by_subj\":\"%s\"}", filter[0] != '\0' ? filter : ">");
 	ask(l, &l->target_end, body, newest_message, "STREAM.MSG.GET", l->in.topic->target_stream);
 }
@@ -556,7 +557,7 @@ scan_target(struct locate *l)
 		scan_done(l, &(struct scan_result){0});
 		return;
 	}
-	provision_mapped_filter(l->in.topic, filter, sizeof filter);
+	fit_mapped_filter(l->in.topic, filter, sizeof filter);
 	l->scan = scan_start(&l->target_end, l->in.conf, l->in.topic, l->result.target.name, filter,
 			     position->scan_from, l->result.target.last_seq, position->start.source_seq,
 			     l->there, scan_done, l, &e);

@@ -4,7 +4,7 @@
  */
 #include "worker/replicator_internal.h"
 
-#include "worker/ask.h"
+#include "common/nats/ask.h"
 
 enum { POLL_MS = 2000 };
 

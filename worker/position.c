@@ -14,23 +14,6 @@
 
 #include "common/header.h"
 
-static bool
-is_ours(const struct conf *conf, const struct conf_topic *topic, const struct origin *origin)
-{
-	const char *colon = strchr(topic->adopt, ':');
-	size_t site_len;
-
-	if (strcmp(origin->stream, topic->stream) != 0 || origin->seq <= 0)
-		return false;
-	if (strcmp(origin->site, conf->name) == 0 && strcmp(origin->topic, topic->key) == 0)
-		return true;
-	if (colon == NULL)
-		return false;
-	site_len = (size_t)(colon - topic->adopt);
-	return strlen(origin->site) == site_len && memcmp(origin->site, topic->adopt, site_len) == 0 &&
-	       strcmp(origin->topic, colon + 1) == 0;
-}
-
 void
 position_classify(const struct conf *conf, const struct conf_topic *topic, const char *headers,
 		  size_t headers_len, struct position_slot *slot)
@@ -40,7 +23,7 @@ position_classify(const struct conf *conf, const struct conf_topic *topic, const
 	slot->kind = SLOT_FOREIGN;
 	slot->unordered = false;
 	if (headers == NULL || origin_from_headers(headers, headers_len, &slot->origin) != 0 ||
-	    !is_ours(conf, topic, &slot->origin))
+	    !origin_is_ours(&slot->origin, topic->stream, conf->name, topic->key, topic->adopt))
 		return;
 	slot->kind = SLOT_OURS;
 	slot->unordered = header_find(headers, headers_len, "Nats-Msg-Id", &line);

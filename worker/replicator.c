@@ -21,8 +21,8 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/nats/fit.h"
 #include "common/xalloc.h"
-#include "worker/provision.h"
 #include "worker/slots.h"
 
 enum {
@@ -265,7 +265,7 @@ take_streams(struct replicator *r, struct locate_result *result)
 	r->have_streams = true;
 	r->source_stream = result->source;
 	r->target_stream = result->target;
-	r->takes_all = provision_takes_all(r->topic, &r->source_stream, &r->target_stream);
+	r->takes_all = fit_takes_all(r->topic, &r->source_stream, &r->target_stream);
 	r->source_last = r->source_stream.last_seq;
 	r->source_last_known = true;
 }
@@ -356,7 +356,7 @@ start_source(struct replicator *r, const struct locate_result *result)
 	struct header_policy policy;
 	bool first = result->position.configured_start && !r->proven_before;
 
-	provision_header_policy(r->topic, &r->target_stream, &policy);
+	fit_header_policy(r->topic, &r->target_stream, &policy);
 	compose_set_policy(r->composer, &policy);
 	compose_set_source_created(r->composer, r->source_stream.created_ns);
 	gap_begin(&r->gap, r->topic->filter_count > 0, result->position.start.source_seq, first);

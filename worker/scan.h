@@ -2,7 +2,7 @@
 #ifndef SR_WORKER_SCAN_H
 #define SR_WORKER_SCAN_H
 
-#include "worker/ask.h"
+#include "common/nats/ask.h"
 #include "worker/position.h"
 
 struct scan;

@@ -24,7 +24,7 @@
 #include "common/subject.h"
 #include "common/xalloc.h"
 #include "worker/acklist.h"
-#include "worker/ask.h"
+#include "common/nats/ask.h"
 
 #define SECOND_NS INT64_C(1000000000)
 

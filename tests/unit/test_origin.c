@@ -153,6 +153,23 @@ START_TEST(others_are_not_taken_for_it)
 }
 END_TEST
 
+START_TEST(ours_is_of_our_names_or_adopted_ones)
+{
+	struct origin o = {.stream = "S", .seq = 1, .site = "site", .topic = "t", .stored_ms = 1};
+
+	ck_assert(origin_is_ours(&o, "S", "site", "t", ""));
+	ck_assert(!origin_is_ours(&o, "OTHER", "site", "t", ""));
+	ck_assert(!origin_is_ours(&o, "S", "other", "t", ""));
+	ck_assert(!origin_is_ours(&o, "S", "site", "other", ""));
+	ck_assert(origin_is_ours(&o, "S", "other", "other", "site:t"));
+	ck_assert(!origin_is_ours(&o, "S", "other", "other", "site:tt"));
+	ck_assert(!origin_is_ours(&o, "S", "other", "other", "sit:t"));
+	ck_assert(!origin_is_ours(&o, "S", "other", "other", "site"));
+	o.seq = -1;
+	ck_assert(!origin_is_ours(&o, "S", "site", "t", ""));
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -167,6 +184,7 @@ unit_suite(void)
 	tcase_add_test(tc, writes_no_name_that_breaks_the_form);
 	tcase_add_test(tc, last_one_of_a_block_counts);
 	tcase_add_test(tc, others_are_not_taken_for_it);
+	tcase_add_test(tc, ours_is_of_our_names_or_adopted_ones);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -1,6 +1,6 @@
 /* One question to a JetStream API: subject with domain, time-out, and the failures that have no body. */
-#ifndef SR_WORKER_ASK_H
-#define SR_WORKER_ASK_H
+#ifndef SR_COMMON_NATS_ASK_H
+#define SR_COMMON_NATS_ASK_H
 
 #include "common/nats/conn.h"
 

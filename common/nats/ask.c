@@ -1,5 +1,5 @@
-/* Asking a JetStream API; runs in a replicating worker. */
-#include "worker/ask.h"
+/* Asking a JetStream API; runs in workers and in the commands that connect. */
+#include "common/nats/ask.h"
 
 #include <stdarg.h>
 #include <stdio.h>
