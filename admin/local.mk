@@ -1,6 +1,8 @@
 # The user's commands as a library, for the program and its tests.
 noinst_LIBRARIES += libsradmin.a
 libsradmin_a_SOURCES = \
+	admin/check.c \
+	admin/check.h \
 	admin/client.c \
 	admin/client.h \
 	admin/command.c \

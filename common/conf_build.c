@@ -15,8 +15,7 @@
 #include "common/text.h"
 #include "common/xalloc.h"
 
-#define VALUE_MAX 16384 /* bytes of one value */
-#define SHOWN_MAX 200   /* of them in a problem's text */
+#define SHOWN_MAX 200 /* bytes of a value in a problem's text */
 
 /* ---- defaults -------------------------------------------------------------------------------------- */
 
@@ -147,14 +146,13 @@ check_twin(const struct conf_build *b, size_t section)
 static void
 check_title(const struct conf_build *b, size_t section)
 {
-	const char *title = conf_scan_title(b->scan, section);
+	size_t title = b->scan->sections[section].title;
 
-	if (*title == '\0')
-		conf_scan_section_problem(b->scan, section, "no name, want topic NAME { … }");
-	else if (!conf_word_valid(title, ""))
+	if (title != CONF_NONE && !b->scan->tokens[title].bad &&
+	    !conf_word_valid(b->scan->tokens[title].text, ""))
 		conf_scan_section_problem(
 		    b->scan, section,
-		    "no valid name of a topic: up to 255 characters, without blanks and control characters");
+		    "no valid name of a topic: 1 to 255 characters, without blanks and control characters");
 }
 
 /* Makes room for the topic's values; conf->topics is large enough. */
@@ -250,27 +248,10 @@ refuse_value(const struct conf_build *b, size_t token, const char *name, const c
 
 	strbuf_init(&text);
 	text_clean(&text, masked, shown);
-	conf_scan_problem(b->scan, token, "%s \"%s%s\": %s", name, text.data, shown < len ? "…" : "", reason);
+	conf_scan_problem(b->scan, token, "%s \"%s%s\": %s", name, text.data, shown < len ? "..." : "",
+			  reason);
 	strbuf_fini(&text);
 	free(masked);
-}
-
-static void
-refuse_unknown(const struct conf_build *b, size_t key, enum conf_section_kind kind)
-{
-	const char *name = b->scan->tokens[key].text;
-	const char *nearest = conf_option_nearest(kind, name), *home = conf_option_home(name);
-	struct strbuf text;
-
-	strbuf_init(&text);
-	text_clean(&text, name, text_cut(name, strlen(name), 64));
-	if (home != NULL)
-		conf_scan_problem(b->scan, key, "%s: not known here, it can stand %s", text.data, home);
-	else if (nearest != NULL)
-		conf_scan_problem(b->scan, key, "%s: unknown setting, did you mean %s?", text.data, nearest);
-	else
-		conf_scan_problem(b->scan, key, "%s: unknown setting, leave it out", text.data);
-	strbuf_fini(&text);
 }
 
 static bool
@@ -286,8 +267,8 @@ has_control(const char *text)
 static const char *
 general_reason(const struct conf_option *o, const char *value)
 {
-	if (strlen(value) > VALUE_MAX)
-		return "too long";
+	if (strchr(value, '\n') != NULL)
+		return "holds a line break, a quote may be missing";
 	if (has_control(value))
 		return "holds a control character";
 	if (*value == '\0' && (o->flags & CONF_REQUIRED) != 0)
@@ -297,24 +278,6 @@ general_reason(const struct conf_option *o, const char *value)
 	return NULL;
 }
 
-/* The same setting again, or several values where one belongs. */
-static bool
-is_repeated(const struct conf_build *b, const struct conf_option *o, size_t before, size_t token)
-{
-	const struct conf_token *tokens = b->scan->tokens;
-
-	if (before == CONF_NONE)
-		return false;
-	if (tokens[before].key != tokens[token].key)
-		conf_scan_problem(b->scan, token, "%s: set twice, at %s:%u already, leave one out", o->name,
-				  b->scan->files[tokens[before].file], tokens[before].line);
-	else if (!o->type->list)
-		conf_scan_problem(b->scan, token, "%s: takes one value, not a list", o->name);
-	else
-		return false;
-	return true;
-}
-
 /* The first value of a setting: problems with the setting itself are reported once. */
 static bool
 is_first(const struct conf_build *b, size_t token)
@@ -322,6 +285,22 @@ is_first(const struct conf_build *b, size_t token)
 	size_t key = b->scan->tokens[token].key;
 
 	return token == key + 2 || (token == key + 3 && b->scan->tokens[key + 2].kind == CONF_TOKEN_OPEN);
+}
+
+/* The same setting again, or several values where one belongs. */
+static bool
+is_repeated(const struct conf_build *b, const struct conf_option *o, size_t before, size_t token)
+{
+	const struct conf_token *tokens = b->scan->tokens;
+	bool again = before != CONF_NONE && tokens[before].key != tokens[token].key;
+	bool list = before != CONF_NONE && !again && !o->type->list;
+
+	if (again && is_first(b, token))
+		conf_scan_problem(b->scan, token, "%s: set twice, at %s:%u already, leave one out", o->name,
+				  b->scan->files[tokens[before].file], tokens[before].line);
+	if (list)
+		conf_scan_problem(b->scan, token, "%s: takes one value, not a list", o->name);
+	return again || list;
 }
 
 static void
@@ -336,7 +315,7 @@ set_value(struct conf_build *b, const struct conf_parsed_value *v)
 
 	if (o == NULL || (o->flags & CONF_LATER) != 0) {
 		if (o == NULL && is_first(b, v->token))
-			refuse_unknown(b, t->key, s->kind);
+			conf_parse_unknown(b->scan, t->key, s->kind, "setting");
 		else if (is_first(b, v->token))
 			conf_scan_problem(b->scan, t->key, "%s: " CONF_LATER_TEXT ", leave it out", o->name);
 		return;
@@ -347,6 +326,8 @@ set_value(struct conf_build *b, const struct conf_parsed_value *v)
 	*set_at = v->token;
 	if (b->scan->tokens[t->key + 1].kind == CONF_TOKEN_APPEND && is_first(b, v->token))
 		conf_scan_problem(b->scan, t->key, "%s: += adds to nothing here, want =", o->name);
+	if (t->bad)
+		return;
 	reason = general_reason(o, v->text);
 	if (reason == NULL && o->type->parse(o, v->text, s->base, &e) != 0)
 		reason = e.text;

@@ -230,8 +230,8 @@ check_pair_target(const struct conf_build *b, size_t i, const struct checked_top
 	    !endpoint_same_system(&a->target, &c->target))
 		return;
 	TOPIC_PROBLEM(b, i, place,
-		      "%s: exclusive, and topic \"%.100s\" copies into the same target stream \"%s\", want "
-		      "target_writers = shared in both",
+		      "%s: topic \"%.100s\" copies into the same target stream \"%s\" and one of the two is "
+		      "exclusive, want target_writers = shared in both",
 		      place, a->topic->key, c->topic->target_stream);
 }
 

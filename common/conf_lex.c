@@ -10,14 +10,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUOTE_CURE "put the value in double quotes"
-
 static bool
 at(const struct conf_lexer *l, const char *text)
 {
 	size_t len = strlen(text);
 
 	return (size_t)(l->end - l->p) >= len && memcmp(l->p, text, len) == 0;
+}
+
+/* A problem of the word that is being read. */
+static void
+bad_word(struct conf_lexer *l, unsigned int line, const char *text)
+{
+	l->bad = true;
+	l->problem(l->arg, line, text);
 }
 
 static void
@@ -98,37 +104,31 @@ put_variable(struct conf_lexer *l, const char *name, const char *fallback)
 		snprintf(text, sizeof text,
 			 "${%.64s}: not set in the environment, set it or write ${%.24s:-default}", name,
 			 name);
-		l->problem(l->arg, l->line, text);
+		bad_word(l, l->line, text);
 	}
 }
 
-/* At "${": NAME or NAME:-default and "}". */
+/* At "${": NAME or NAME:-default and "}", on one line. */
 static void
 expand(struct conf_lexer *l)
 {
-	const char *start = l->p + 2, *close = memchr(start, '}', (size_t)(l->end - start));
+	const char *start = l->p + 2, *newline = memchr(start, '\n', (size_t)(l->end - start));
+	const char *close = memchr(start, '}', (size_t)((newline == NULL ? l->end : newline) - start));
 	char name[256];
-	char *fallback = NULL;
-	size_t len, name_len;
+	size_t len = close == NULL ? sizeof name : (size_t)(close - start), name_len;
 
-	l->p += 2;
-	len = close == NULL ? sizeof name : (size_t)(close - start);
+	l->p = close == NULL ? start : close + 1;
 	name_len = len < sizeof name ? variable_name_length(start, len) : 0;
 	if (name_len == 0 ||
 	    (name_len < len && (len < name_len + 2 || memcmp(start + name_len, ":-", 2) != 0))) {
-		l->problem(l->arg, l->line,
-			   "bad ${…}, want ${NAME} or ${NAME:-default} (\\$ in double quotes for a $)");
+		bad_word(l, l->line,
+			 "bad ${...}, want ${NAME} or ${NAME:-default} (\\$ in double quotes for a $)");
 		return;
 	}
 	memcpy(name, start, len);
 	name[len] = '\0';
-	if (name_len < len) {
-		name[name_len] = '\0';
-		fallback = name + name_len + 2;
-	}
-	put_variable(l, name, fallback);
-	while (l->p <= close)
-		take(l);
+	name[name_len] = '\0';
+	put_variable(l, name, name_len < len ? name + name_len + 2 : NULL);
 }
 
 /* ---- words ----------------------------------------------------------------------------------------- */
@@ -198,7 +198,7 @@ double_quoted(struct conf_lexer *l)
 		} else if (*l->p != '\\') {
 			put(l, take(l));
 		} else if (++l->p < l->end && !put_escape(l)) {
-			l->problem(l->arg, l->line, "bad escape after \\, write \\\\ for a backslash");
+			bad_word(l, l->line, "bad escape after \\, write \\\\ for a backslash");
 		}
 	}
 	l->problem(l->arg, start, "string without end, want \" behind it");
@@ -232,16 +232,27 @@ single_quoted(struct conf_lexer *l)
 static bool
 is_bad_bare(char c)
 {
-	return strchr("*+;#", c) != NULL || ((unsigned char)c < ' ' && c != '\t') || c == 0x7f;
+	return strchr("*+;#", c) != NULL;
 }
 
-static void
+static bool
+is_control(char c)
+{
+	return (unsigned char)c < ' ' || c == 0x7f;
+}
+
+static enum conf_lex_result
 bare(struct conf_lexer *l)
 {
-	char text[96];
-	char bad = '\0';
+	char text[96], bad = '\0';
 
 	while (l->p < l->end && strchr(" \t\r\n\"'={}(),", *l->p) == NULL && !at(l, "+=")) {
+		if (is_control(*l->p)) {
+			snprintf(text, sizeof text, "control character \\x%02x, not a text file",
+				 (unsigned int)(unsigned char)*l->p);
+			l->problem(l->arg, l->line, text);
+			return CONF_LEX_BROKEN;
+		}
 		if (l->environment && at(l, "${")) {
 			expand(l);
 			continue;
@@ -250,13 +261,11 @@ bare(struct conf_lexer *l)
 			bad = *l->p;
 		put(l, take(l));
 	}
-	if (bad == '\0')
-		return;
-	if (isprint((unsigned char)bad))
-		snprintf(text, sizeof text, "unquoted %c, " QUOTE_CURE, bad);
-	else
-		snprintf(text, sizeof text, "control character \\x%02x", (unsigned int)(unsigned char)bad);
-	l->problem(l->arg, l->line, text);
+	if (bad != '\0') {
+		snprintf(text, sizeof text, "unquoted %c, put the value in double quotes", bad);
+		bad_word(l, l->line, text);
+	}
+	return CONF_LEX_TOKEN;
 }
 
 enum conf_lex_result
@@ -269,6 +278,7 @@ conf_lex_next(struct conf_lexer *l, enum conf_token_kind *kind, unsigned int *li
 	const char *mark;
 
 	strbuf_reset(&l->word);
+	l->bad = false;
 	if (!skip_blanks(l))
 		return CONF_LEX_BROKEN;
 	*line = l->line;
@@ -286,7 +296,7 @@ conf_lex_next(struct conf_lexer *l, enum conf_token_kind *kind, unsigned int *li
 		l->p++;
 		*kind = mark_kinds[mark - marks];
 	} else {
-		bare(l);
+		return bare(l);
 	}
 	return CONF_LEX_TOKEN;
 }

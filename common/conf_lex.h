@@ -25,6 +25,7 @@ struct conf_lexer {
 	unsigned int line;
 	bool environment;   /* ${NAME} is replaced */
 	struct strbuf word; /* text of the last word */
+	bool bad;           /* there was a problem in it, so that its text says nothing */
 	/* A problem in words; CONF_LEX_BROKEN follows if nothing behind it can be understood. */
 	void (*problem)(void *arg, unsigned int line, const char *text);
 	void *arg;

@@ -4,10 +4,13 @@
  */
 #include "common/conf.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/conf_options.h"
 #include "common/conf_value.h"
+
+#define LINE_MAX_LEN 78
 
 /* Text for mdoc(7): nothing in it is a request or an escape. */
 static void
@@ -25,21 +28,28 @@ add_plain(struct strbuf *out, const char *text)
 	}
 }
 
-/* A new line after each sentence, as mdoc wants it. */
+/* A new line after each sentence, as mdoc wants it, and where a line would get too long. */
 static void
 add_sentences(struct strbuf *out, const char *text)
 {
-	const char *p = text, *end;
-	char sentence[512];
+	size_t column = 0;
 
-	while ((end = strstr(p, ". ")) != NULL && (size_t)(end - p) + 2 < sizeof sentence) {
-		memcpy(sentence, p, (size_t)(end - p) + 1);
-		sentence[end - p + 1] = '\0';
-		add_plain(out, sentence);
-		strbuf_adds(out, "\n");
-		p = end + 2;
+	while (*text != '\0') {
+		size_t len = strcspn(text, " ");
+		char word[LINE_MAX_LEN + 1];
+
+		if (column > 0 && column + 1 + len > LINE_MAX_LEN) {
+			strbuf_adds(out, "\n");
+			column = 0;
+		} else if (column > 0) {
+			strbuf_adds(out, " ");
+			column++;
+		}
+		snprintf(word, sizeof word, "%.*s", (int)len, text);
+		add_plain(out, word);
+		column = word[strlen(word) - 1] == '.' ? LINE_MAX_LEN : column + len;
+		text += len + (text[len] == ' ');
 	}
-	add_plain(out, p);
 	strbuf_adds(out, "\n");
 }
 

@@ -312,11 +312,11 @@ consider(const char *candidate, const char *name, const char **best, size_t *bes
 const char *
 conf_option_nearest(enum conf_section_kind kind, const char *name)
 {
-	size_t limit = strlen(name) / 3 + 1; /* a third of the letters may be wrong */
+	size_t limit = strlen(name) / 3 + 2; /* less than so many letters may be wrong */
 	const char *best = NULL;
 
-	if (limit > 4)
-		limit = 4;
+	if (limit > 5)
+		limit = 5;
 	for (size_t i = 0; i < conf_option_count; i++)
 		if (conf_options[i].kind == kind && (conf_options[i].flags & CONF_LATER) == 0)
 			consider(conf_options[i].name, name, &best, &limit);

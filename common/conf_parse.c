@@ -96,19 +96,22 @@ on_section_end(cfg_t *cfg, cfg_opt_t *opt)
 	return 0;
 }
 
-static void
-unknown_section(const struct conf_scan *scan, size_t section, enum conf_section_kind parent)
+void
+conf_parse_unknown(const struct conf_scan *scan, size_t token, enum conf_section_kind kind, const char *what)
 {
-	const char *name = conf_scan_name(scan, section), *home = conf_option_home(name);
-	const char *nearest = conf_option_nearest(parent, name);
-	size_t token = scan->sections[section].name;
+	const char *name = scan->tokens[token].text;
+	const char *nearest = conf_option_nearest(kind, name), *home = conf_option_home(name);
+	struct strbuf shown;
 
+	strbuf_init(&shown);
+	conf_scan_show(name, &shown);
 	if (home != NULL)
-		conf_scan_problem(scan, token, "%.100s: not known here, it can stand %s", name, home);
+		conf_scan_problem(scan, token, "%s: not known here, it can stand %s", shown.data, home);
 	else if (nearest != NULL)
-		conf_scan_problem(scan, token, "%.100s: unknown section, did you mean %s?", name, nearest);
+		conf_scan_problem(scan, token, "%s: unknown %s, did you mean %s?", shown.data, what, nearest);
 	else
-		conf_scan_problem(scan, token, "%.100s: unknown section, leave it out", name);
+		conf_scan_problem(scan, token, "%s: unknown %s, leave it out", shown.data, what);
+	strbuf_fini(&shown);
 }
 
 /* The section whose name the token is, or 0. */
@@ -132,7 +135,7 @@ report(size_t token, const char *message)
 	if (section != 0) {
 		parent = conf_parse_kind(scan, scan->sections[section].parent);
 		if (conf_section_find(parent, conf_scan_name(scan, section)) == NULL) {
-			unknown_section(scan, section, parent);
+			conf_parse_unknown(scan, token, parent, "section");
 			return;
 		}
 	}

@@ -30,6 +30,10 @@ struct conf_parsed {
 bool conf_parse(const struct conf_scan *scan, struct conf_parsed *out);
 void conf_parsed_fini(struct conf_parsed *p);
 
+/* Reports a name that a section of that kind does not know; what: "setting" or "section". */
+void conf_parse_unknown(const struct conf_scan *scan, size_t token, enum conf_section_kind kind,
+			const char *what);
+
 /* The kind of a section of the scan, by the names from the top level down to it. */
 enum conf_section_kind conf_parse_kind(const struct conf_scan *scan, size_t section);
 /* Its row in the table; NULL for the top level and for unknown ones. */

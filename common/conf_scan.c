@@ -16,6 +16,8 @@
 #include "common/text.h"
 #include "common/xalloc.h"
 
+#define NAME_SHOWN_MAX 128 /* bytes of a name in a problem's text */
+
 /* One file, or text, while it is read. */
 struct source {
 	struct conf_scan *scan;
@@ -71,6 +73,16 @@ conf_scan_title(const struct conf_scan *s, size_t section)
 
 /* ---- problems -------------------------------------------------------------------------------------- */
 
+void
+conf_scan_show(const char *name, struct strbuf *out)
+{
+	size_t len = strlen(name), shown = text_cut(name, len, NAME_SHOWN_MAX);
+
+	text_clean(out, name, shown);
+	if (shown < len)
+		strbuf_adds(out, "...");
+}
+
 /* `topic "x": source_tls: ` for a section inside of a topic. */
 static void
 write_context(const struct conf_scan *s, size_t section, struct strbuf *out)
@@ -80,12 +92,10 @@ write_context(const struct conf_scan *s, size_t section, struct strbuf *out)
 	if (section == 0)
 		return;
 	write_context(s, sec->parent, out);
-	strbuf_adds(out, s->tokens[sec->name].text);
+	conf_scan_show(conf_scan_name(s, section), out);
 	if (sec->title != CONF_NONE) {
-		const char *title = s->tokens[sec->title].text;
-
 		strbuf_adds(out, " \"");
-		text_clean(out, title, text_cut(title, strlen(title), 128));
+		conf_scan_show(conf_scan_title(s, section), out);
 		strbuf_adds(out, "\"");
 	}
 	strbuf_adds(out, ": ");
@@ -102,6 +112,7 @@ add_problem(const struct conf_scan *s, size_t at, size_t file, unsigned int line
 	write_context(s, section, &out);
 	strbuf_adds(&out, text);
 	conf_report_add(s->report, at, strbuf_take(&out));
+	strbuf_fini(&out);
 }
 
 void
@@ -151,10 +162,8 @@ current_section(const struct conf_scan *s)
 
 /* Where the scanner stands. */
 static void
-source_problem(void *arg, unsigned int line, const char *text)
+source_problem(struct source *src, unsigned int line, const char *text)
 {
-	struct source *src = arg;
-
 	add_problem(src->scan, src->scan->token_count, src->file, line, current_section(src->scan), text);
 }
 
@@ -232,10 +241,15 @@ static void
 add_token(struct source *src, enum conf_token_kind kind, unsigned int line, size_t key)
 {
 	struct conf_scan *s = src->scan;
-	struct conf_token t = {kind, line, src->file, current_section(s), key, NULL};
+	struct conf_token t = {kind, line, src->file, current_section(s), key, NULL, src->lexer.bad};
 
-	if (kind == CONF_TOKEN_WORD)
+	if (kind == CONF_TOKEN_WORD && src->lexer.word.len > CONF_WORD_MAX) {
+		source_problem(src, line, "name or value too long, at most 16 KiB");
+		t.bad = true;
+		t.text = xstrndup(src->lexer.word.data, 64);
+	} else if (kind == CONF_TOKEN_WORD) {
 		t.text = xstrdup(src->lexer.word.data);
+	}
 	s->tokens = grown(s->tokens, s->token_count, sizeof *s->tokens);
 	s->tokens[s->token_count++] = t;
 }
@@ -296,12 +310,31 @@ close_brace(struct source *src, unsigned int line)
 		struct strbuf text;
 
 		strbuf_init(&text);
-		strbuf_addf(&text, "%.100s: empty list, leave the setting out", s->tokens[key].text);
+		conf_scan_show(s->tokens[key].text, &text);
+		strbuf_adds(&text, ": empty list, leave the setting out");
 		source_problem(src, line, text.data);
 		strbuf_fini(&text);
 	}
 	add_token(src, CONF_TOKEN_CLOSE, line, key);
 	s->depth--;
+}
+
+/* From the lexer: about a value, if one is due. */
+static void
+lexer_problem(void *arg, unsigned int line, const char *text)
+{
+	struct source *src = arg;
+	size_t key = key_of_value(src->scan);
+	struct strbuf whole;
+
+	strbuf_init(&whole);
+	if (key != CONF_NONE) {
+		conf_scan_show(src->scan->tokens[key].text, &whole);
+		strbuf_adds(&whole, ": ");
+	}
+	strbuf_adds(&whole, text);
+	source_problem(src, line, whole.data);
+	strbuf_fini(&whole);
 }
 
 static void scan_include(struct source *src, unsigned int line);
@@ -344,7 +377,8 @@ check_closed(struct source *src)
 	s->broken = true;
 	name = s->sections[section].name;
 	strbuf_init(&text);
-	strbuf_addf(&text, "%.100s: section without end, want } behind it", s->tokens[name].text);
+	conf_scan_show(s->tokens[name].text, &text);
+	strbuf_adds(&text, ": section without end, want } behind it");
 	add_problem(s, name, src->file, s->tokens[name].line, s->sections[section].parent, text.data);
 	strbuf_fini(&text);
 }
@@ -358,7 +392,7 @@ scan_buffer(struct source *src, const char *data, size_t len)
 	unsigned int line;
 
 	*l = (struct conf_lexer){
-	    .p = data, .end = data + len, .line = 1, .problem = source_problem, .arg = src};
+	    .p = data, .end = data + len, .line = 1, .problem = lexer_problem, .arg = src};
 	l->environment = !src->scan->text_only;
 	if (len >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0)
 		l->p += 3; /* a byte order mark */
@@ -395,30 +429,23 @@ open_regular(struct conf_scan *s, const char *path, struct stat *st, struct erro
 	return -1;
 }
 
-/* The whole file; it may grow or shrink meanwhile. The caller frees it. NULL with *e. */
-static char *
-read_all(int fd, size_t *len, struct error *e)
+/* Appends the whole file, which may grow or shrink meanwhile. 0, or -1 with *e. */
+static int
+read_all(int fd, struct strbuf *out, struct error *e)
 {
-	struct strbuf data;
 	char chunk[16384];
 	ssize_t n;
 
-	strbuf_init(&data);
 	while ((n = read(fd, chunk, sizeof chunk)) != 0) {
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			error_set_errno(e, ERR_CONFIG, "cannot read the file");
-		else if (data.len + (size_t)n > CONF_FILE_MAX)
-			error_set(e, ERR_CONFIG, "file too large");
-		if (n < 0 || data.len + (size_t)n > CONF_FILE_MAX) {
-			strbuf_fini(&data);
-			return NULL;
-		}
-		strbuf_add(&data, chunk, (size_t)n);
+			return error_set_errno(e, ERR_CONFIG, "cannot read the file");
+		if (out->len + (size_t)n > CONF_FILE_MAX)
+			return error_set(e, ERR_CONFIG, "file too large");
+		strbuf_add(out, chunk, (size_t)n);
 	}
-	*len = data.len;
-	return strbuf_take(&data);
+	return 0;
 }
 
 static bool
@@ -430,29 +457,23 @@ includes_itself(const struct source *parent, const struct stat *st)
 	return false;
 }
 
-static char *
-load_file(struct conf_scan *s, const char *path, const struct source *parent, struct stat *st, size_t *len,
-	  struct error *e)
+static int
+load_file(struct conf_scan *s, const char *path, const struct source *parent, struct stat *st,
+	  struct strbuf *out, struct error *e)
 {
-	char *data;
-	int fd;
+	int fd, rc;
 
-	if (s->file_count == CONF_FILES_MAX ||
-	    (parent != NULL && parent->include_depth == CONF_INCLUDE_MAX)) {
-		error_set(e, ERR_CONFIG, "too many files included");
-		return NULL;
-	}
+	if (s->file_count == CONF_FILES_MAX || (parent != NULL && parent->include_depth == CONF_INCLUDE_MAX))
+		return error_set(e, ERR_CONFIG, "too many files included");
 	fd = open_regular(s, path, st, e);
 	if (fd < 0)
-		return NULL;
-	if (includes_itself(parent, st)) {
-		error_set(e, ERR_CONFIG, "the file includes itself");
-		close(fd);
-		return NULL;
-	}
-	data = read_all(fd, len, e);
+		return -1;
+	if (includes_itself(parent, st))
+		rc = error_set(e, ERR_CONFIG, "the file includes itself");
+	else
+		rc = read_all(fd, out, e);
 	close(fd);
-	return data;
+	return rc;
 }
 
 static size_t
@@ -487,21 +508,21 @@ scan_file(struct conf_scan *s, const char *path, const struct source *parent, un
 {
 	struct source src = {.scan = s, .parent = parent, .outer_depth = s->depth};
 	struct error e = ERROR_INIT;
+	struct strbuf data;
 	struct stat st;
-	size_t len;
-	char *data = load_file(s, path, parent, &st, &len, &e);
 
-	if (data == NULL) {
+	strbuf_init(&data);
+	if (load_file(s, path, parent, &st, &data, &e) != 0) {
 		report_file(s, path, parent, line, &e);
-		return;
+	} else {
+		s->bytes += data.len;
+		src.file = add_file(s, path);
+		src.device = st.st_dev;
+		src.inode = st.st_ino;
+		src.include_depth = parent == NULL ? 0 : parent->include_depth + 1;
+		scan_buffer(&src, data.data, data.len);
 	}
-	s->bytes += len;
-	src.file = add_file(s, path);
-	src.device = st.st_dev;
-	src.inode = st.st_ino;
-	src.include_depth = parent == NULL ? 0 : parent->include_depth + 1;
-	scan_buffer(&src, data, len);
-	free(data);
+	strbuf_fini(&data);
 }
 
 /* The file's name as it is seen from the folder of the including file. The caller frees it. */

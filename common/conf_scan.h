@@ -21,7 +21,8 @@
 #define CONF_FILE_MAX     (4 * 1024 * 1024)  /* bytes of one file */
 #define CONF_TOTAL_MAX    (16 * 1024 * 1024) /* bytes of all files together */
 #define CONF_TOKENS_MAX   500000
-#define CONF_INCLUDE_MAX  8 /* files inside of files */
+#define CONF_WORD_MAX     16384 /* bytes of a name or value */
+#define CONF_INCLUDE_MAX  8     /* files inside of files */
 #define CONF_FILES_MAX    1000
 #define CONF_DEPTH_MAX    8 /* braces inside of braces */
 #define CONF_SECTIONS_MAX 16384
@@ -36,6 +37,7 @@ struct conf_token {
 	size_t section; /* index in sections: where it stands; a brace belongs to its section */
 	size_t key;     /* a value: index of the token that names its setting; else CONF_NONE */
 	char *text;     /* of a word, else NULL */
+	bool bad;       /* a problem with the text is reported already */
 };
 
 struct conf_scan_section {
@@ -81,6 +83,9 @@ void conf_scan_problem(const struct conf_scan *s, size_t token, const char *fmt,
 /* The same of a section as a whole, at its name. */
 void conf_scan_section_problem(const struct conf_scan *s, size_t section, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Appends a name as it may be shown in a problem: clean and not too long. */
+void conf_scan_show(const char *name, struct strbuf *out);
 
 /* The name of a section and its title as text; "" for the top level or without title. */
 const char *conf_scan_name(const struct conf_scan *s, size_t section);

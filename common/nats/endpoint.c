@@ -570,24 +570,34 @@ mask_broken(struct strbuf *out, const char *url)
 	}
 }
 
-char *
-endpoint_mask(const char *url)
+static void
+mask_list(struct strbuf *out, const char *url)
 {
 	struct span rest = {url, strlen(url)}, item;
 	const char *separator = "";
-	struct endpoint ep;
-	struct strbuf out;
 
-	strbuf_init(&out);
-	if (endpoint_parse(url, NULL, &ep, NULL) != 0) {
-		mask_broken(&out, url);
-		return strbuf_take(&out);
-	}
-	endpoint_fini(&ep);
 	while (span_next(&rest, ',', &item)) {
-		strbuf_adds(&out, separator);
-		mask_server(&out, span_trim(item));
+		strbuf_adds(out, separator);
+		mask_server(out, span_trim(item));
 		separator = ",";
 	}
-	return strbuf_take(&out);
+}
+
+char *
+endpoint_mask(const char *url)
+{
+	struct endpoint ep;
+	struct strbuf out;
+	char *masked;
+
+	strbuf_init(&out);
+	if (endpoint_parse(url, NULL, &ep, NULL) == 0) {
+		endpoint_fini(&ep);
+		mask_list(&out, url);
+	} else {
+		mask_broken(&out, url);
+	}
+	masked = strbuf_take(&out);
+	strbuf_fini(&out);
+	return masked;
 }
