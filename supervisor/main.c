@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "admin/check.h"
 #include "admin/command.h"
 #include "admin/control_verbs.h"
 #include "admin/status.h"
@@ -23,22 +24,34 @@ run(const struct command *c)
 }
 
 static int
-later(const struct command *c)
+later(const char *what)
 {
-	fprintf(stderr, "stream-replicator: %s: not supported in this version\n", command_verb_name(c->verb));
+	fprintf(stderr, "stream-replicator: %s: not supported in this version\n", what);
 	return COMMAND_EXIT_USAGE;
+}
+
+static int
+check(const struct command *c)
+{
+	return c->connect ? later("check --connect") : admin_check(c->config, c->print);
+}
+
+static int
+verify(const struct command *c)
+{
+	return later(command_verb_name(c->verb));
 }
 
 static int (*const verbs[COMMAND_VERB_END])(const struct command *c) = {
     [COMMAND_RUN] = run,
-    [COMMAND_CHECK] = later,
+    [COMMAND_CHECK] = check,
     [COMMAND_STATUS] = admin_status,
     [COMMAND_PAUSE] = admin_control,
     [COMMAND_RESUME] = admin_control,
     [COMMAND_RESTART] = admin_control,
     [COMMAND_RELOAD] = admin_control,
     [COMMAND_STOP] = admin_control,
-    [COMMAND_VERIFY] = later,
+    [COMMAND_VERIFY] = verify,
 };
 
 int
