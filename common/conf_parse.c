@@ -148,6 +148,8 @@ report(size_t token, const char *message)
 	strbuf_fini(&text);
 }
 
+static void on_error(cfg_t *cfg, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+
 /* Where the scan is broken, the cause is reported already, and libconfuse misses what follows. */
 static void
 on_error(cfg_t *cfg, const char *fmt, va_list ap)

@@ -24,22 +24,16 @@ run(const struct command *c)
 }
 
 static int
-later(const char *what)
+later(const struct command *c)
 {
-	fprintf(stderr, "stream-replicator: %s: not supported in this version\n", what);
+	fprintf(stderr, "stream-replicator: %s: not supported in this version\n", command_verb_name(c->verb));
 	return COMMAND_EXIT_USAGE;
 }
 
 static int
 check(const struct command *c)
 {
-	return c->connect ? later("check --connect") : admin_check(c->config, c->print);
-}
-
-static int
-verify(const struct command *c)
-{
-	return later(command_verb_name(c->verb));
+	return c->connect ? later(c) : admin_check(c->config, c->print);
 }
 
 static int (*const verbs[COMMAND_VERB_END])(const struct command *c) = {
@@ -51,7 +45,7 @@ static int (*const verbs[COMMAND_VERB_END])(const struct command *c) = {
     [COMMAND_RESTART] = admin_control,
     [COMMAND_RELOAD] = admin_control,
     [COMMAND_STOP] = admin_control,
-    [COMMAND_VERIFY] = verify,
+    [COMMAND_VERIFY] = later,
 };
 
 int

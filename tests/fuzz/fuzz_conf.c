@@ -1,14 +1,17 @@
 /*
- * Fuzz target: a configuration file. It is refused with at least one text, or taken; what is taken can be
- * printed and comes out the same.
+ * Fuzz target: a configuration, as a worker's text and as a file with environment and includes. It is refused
+ * with at least one text, or taken; what is taken can be printed and comes out the same.
  */
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "common/conf.h"
 #include "tests/fuzz/fuzz.h"
 
 static void
-check_print(const struct conf *c)
+check_print(const struct conf *c, enum conf_print_mode mode)
 {
 	struct conf_errors errors = {0};
 	struct strbuf text, again;
@@ -16,14 +19,14 @@ check_print(const struct conf *c)
 
 	strbuf_init(&text);
 	strbuf_init(&again);
-	conf_print(c, NULL, CONF_PRINT_SECRET, &text);
+	conf_print(c, NULL, mode, &text);
 	back = conf_load_text(text.data, text.len, &errors);
 	if (back == NULL)
 		fprintf(stderr, "%s\n%s\n", errors.text[0], text.data);
 	REQUIRE(back != NULL);
-	conf_print(back, NULL, CONF_PRINT_SECRET, &again);
+	conf_print(back, NULL, mode, &again);
 	REQUIRE(strcmp(text.data, again.data) == 0);
-	for (size_t i = 0; i < c->topic_count; i++)
+	for (size_t i = 0; i < c->topic_count && mode == CONF_PRINT_SECRET; i++)
 		REQUIRE(conf_topic_equal(c, &c->topics[i], back, &back->topics[i]));
 	conf_errors_fini(&errors);
 	conf_free(&back);
@@ -31,17 +34,39 @@ check_print(const struct conf *c)
 	strbuf_fini(&again);
 }
 
+static void
+check_loaded(struct conf *c, struct conf_errors *errors)
+{
+	if (c != NULL) {
+		REQUIRE(errors->count == 0);
+		check_print(c, CONF_PRINT_SECRET);
+		check_print(c, CONF_PRINT_MASKED);
+	} else {
+		REQUIRE(errors->count > 0);
+	}
+	conf_errors_fini(errors);
+	conf_free(&c);
+}
+
+static void
+check_file(const uint8_t *data, size_t size)
+{
+	int fd = memfd_create("conf", MFD_CLOEXEC);
+	struct conf_errors errors = {0};
+	char path[64];
+
+	REQUIRE(fd >= 0 && write(fd, data, size) == (ssize_t)size);
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	check_loaded(conf_load(path, &errors), &errors);
+	close(fd);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct conf_errors errors = {0};
-	struct conf *c = conf_load_text((const char *)data, size, &errors);
 
-	if (c != NULL)
-		check_print(c);
-	else
-		REQUIRE(errors.count > 0);
-	conf_errors_fini(&errors);
-	conf_free(&c);
+	check_loaded(conf_load_text((const char *)data, size, &errors), &errors);
+	check_file(data, size);
 	return 0;
 }
