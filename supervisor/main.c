@@ -24,16 +24,22 @@ run(const struct command *c)
 }
 
 static int
-later(const struct command *c)
+later(const char *what)
 {
-	fprintf(stderr, "stream-replicator: %s: not supported in this version\n", command_verb_name(c->verb));
+	fprintf(stderr, "stream-replicator: %s: not supported in this version\n", what);
 	return COMMAND_EXIT_USAGE;
 }
 
 static int
 check(const struct command *c)
 {
-	return c->connect ? later(c) : admin_check(c->config, c->print);
+	return c->connect ? later("check --connect") : admin_check(c->config, c->print);
+}
+
+static int
+verify(const struct command *c)
+{
+	return later(command_verb_name(c->verb));
 }
 
 static int (*const verbs[COMMAND_VERB_END])(const struct command *c) = {
@@ -45,7 +51,7 @@ static int (*const verbs[COMMAND_VERB_END])(const struct command *c) = {
     [COMMAND_RESTART] = admin_control,
     [COMMAND_RELOAD] = admin_control,
     [COMMAND_STOP] = admin_control,
-    [COMMAND_VERIFY] = later,
+    [COMMAND_VERIFY] = verify,
 };
 
 int

@@ -89,7 +89,7 @@ trace_signals(void)
 	trace(".signals", "we", "%s", "");
 	for (int sig = 1; sig < NSIG; sig++)
 		if (sigismember(&blocked, sig) == 1 ||
-		    (sigaction(sig, NULL, &action) == 0 && action.sa_handler != SIG_DFL))
+		    (sigaction(sig, NULL, &action) == 0 && action.sa_handler == SIG_IGN))
 			trace(".signals", "ae", "%d\n", sig);
 }
 

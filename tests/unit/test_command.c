@@ -95,7 +95,7 @@ END_TEST
 START_TEST(wrong_usage_is_named)
 {
 	static const struct {
-		const char *const args[6];
+		const char *const args[7];
 		const char *word;
 	} wrong[] = {
 	    {{"--wrong"}, "--wrong"},

@@ -393,9 +393,11 @@ END_TEST
 /* It was there at the start, and is not when it is needed. */
 START_TEST(vanished_worker_program_is_tried_again)
 {
-	const char *real = strdup(getenv("STREAM_REPLICATOR_WORKER")), *worker = daemon_path("worker");
+	const char *worker = daemon_path("worker");
+	char real[4096];
 
 	configure("", (const char *const[]){"a", NULL});
+	snprintf(real, sizeof real, "%s", getenv("STREAM_REPLICATOR_WORKER"));
 	ck_assert_int_eq(symlink(real, worker), 0);
 	setenv("STREAM_REPLICATOR_WORKER", worker, 1);
 	daemon_start(NULL);
@@ -404,7 +406,7 @@ START_TEST(vanished_worker_program_is_tried_again)
 	kill((pid_t)daemon_number("a", "pid"), SIGKILL);
 	daemon_await_text("log", "cannot execute", SOON);
 	daemon_await_text("log", "ended with code 127: program could not be started", SOON);
-	ck_assert_int_eq(symlink(real, daemon_path("worker")), 0);
+	ck_assert_int_eq(symlink(real, worker), 0);
 	daemon_await("a", "state", "copying", SOON);
 }
 END_TEST
