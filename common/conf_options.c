@@ -46,7 +46,7 @@ const struct conf_option conf_options[] = {
      .doc = "Least weight of what is logged. Running workers keep theirs until they start anew."},
     {TOP(logformat), .name = "logformat", .type = &conf_type_choice, .initial = "text", .choices = logformats,
      .reload = CONF_RELOAD_LIVE, .doc = "Form of the log's lines."},
-    {TOP(control_socket), .name = "control_socket", .type = &conf_type_path, .reload = CONF_RELOAD_RESTART,
+    {TOP(control_socket), .name = "control_socket", .type = &conf_type_path, .reload = CONF_RELOAD_LIVE,
      .doc = "Path of the control socket, by default control.sock in state_dir."},
     {TOP(stop_timeout_ms), .name = "stop_timeout", .type = &conf_type_duration, .initial = "10s", .min = 100,
      .max = 10 * MINUTE_MS, .reload = CONF_RELOAD_LIVE,
