@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "common/array.h"
 #include "common/nats/endpoint.h"
 #include "common/proto.h"
 #include "common/subject.h"
@@ -57,7 +58,7 @@ check_start(const struct conf_build *b, size_t i)
 	static const char *const names[] = {"start_sequence", "start_time", "start_delta", "start_at_end"};
 	const char *first = NULL;
 
-	for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
+	for (size_t k = 0; k < array_len(names); k++) {
 		if (!starts_somewhere(b, i, names[k]))
 			continue;
 		if (first != NULL)
@@ -75,7 +76,7 @@ check_ephemeral(const struct conf_build *b, size_t i)
 
 	if (!b->conf->topics[i].ephemeral)
 		return;
-	for (size_t k = 0; k < sizeof names / sizeof names[0]; k++)
+	for (size_t k = 0; k < array_len(names); k++)
 		if (is_set(b, i, names[k]))
 			TOPIC_PROBLEM(b, i, names[k],
 				      "%s: set with ephemeral, which copies all at every start and keeps no "

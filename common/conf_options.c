@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "common/array.h"
 #include "common/conf_value.h"
 
 static const char *const loglevels[] = {"debug", "info", "warn", "error", NULL};
@@ -221,7 +222,7 @@ const struct conf_option conf_options[] = {
     LATER(CONF_HEARTBEAT_HEADER, "value"),
     LATER(CONF_HEARTBEAT_SUBJECT, "interval"),
 };
-const size_t conf_option_count = sizeof conf_options / sizeof conf_options[0];
+const size_t conf_option_count = array_len(conf_options);
 
 const struct conf_section conf_sections[] = {
     {CONF_TOP, CONF_TLS, "tls", false, false,
@@ -242,7 +243,7 @@ const struct conf_section conf_sections[] = {
     {CONF_HEARTBEAT, CONF_HEARTBEAT_SUBJECT, "subject", true, true, NULL},
     {CONF_HEARTBEAT_SUBJECT, CONF_HEARTBEAT_HEADER, "header", true, true, NULL},
 };
-const size_t conf_section_count = sizeof conf_sections / sizeof conf_sections[0];
+const size_t conf_section_count = array_len(conf_sections);
 
 const struct conf_option *
 conf_option_find(enum conf_section_kind kind, const char *name)
@@ -336,7 +337,7 @@ conf_option_home(const char *name)
 		     {CONF_TOPIC, "in a topic section"},
 		     {CONF_TLS, "in a tls section"}};
 
-	for (size_t i = 0; i < sizeof homes / sizeof homes[0]; i++)
+	for (size_t i = 0; i < array_len(homes); i++)
 		if (conf_option_find(homes[i].kind, name) != NULL ||
 		    conf_section_find(homes[i].kind, name) != NULL)
 			return homes[i].words;

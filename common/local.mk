@@ -1,6 +1,7 @@
 # What every process uses. common/nats/ alone includes nats.h; conf_parse.c alone includes confuse.h.
 noinst_LIBRARIES += libsrcommon.a
 libsrcommon_a_SOURCES = \
+	common/array.h \
 	common/channel.c \
 	common/channel.h \
 	common/clock.c \

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/array.h"
+
 #define DURATION_CURE "write it with ms s m h d w M or Y, like 90s or 1h30m"
 #define SIZE_CURE     "write a number of bytes, or one with B KiB MiB or GiB, like 32MiB"
 #define RATE_CURE     "write messages as 1000/s or bytes as 10MiB/s"
@@ -36,8 +38,6 @@ static const struct unit size_units[] = {
     {"KiB", UINT64_C(1) << 10},
     {"B", 1},
 };
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct unit *
 find_unit(const struct unit *units, size_t count, const char *name, size_t len)
@@ -98,7 +98,7 @@ units_parse_duration(const char *text, int64_t *ms, struct error *e)
 		len = strspn(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
 		if (len == 0 && *p == '\0')
 			return error_set(e, ERR_CONFIG, "no unit, " DURATION_CURE);
-		unit = find_unit(duration_units, COUNT(duration_units), p, len);
+		unit = find_unit(duration_units, array_len(duration_units), p, len);
 		if (unit == NULL)
 			return error_set(e, ERR_CONFIG, "unknown unit, " DURATION_CURE);
 		if (__builtin_mul_overflow(v, unit->factor, &v) || __builtin_add_overflow(total, v, &total) ||
@@ -118,7 +118,7 @@ units_format_duration(char *buf, size_t size, int64_t ms)
 
 	if (rest == 0)
 		snprintf(buf, size, "0s");
-	for (size_t i = 0; i < COUNT(duration_output) && rest > 0; i++) {
+	for (size_t i = 0; i < array_len(duration_output) && rest > 0; i++) {
 		uint64_t n = rest / duration_output[i].factor;
 
 		if (n == 0)
@@ -140,8 +140,8 @@ units_parse_size(const char *text, uint64_t *bytes, struct error *e)
 	if (read_number(&p, &v, e) != 0)
 		return error_set(e, ERR_CONFIG, "%s, " SIZE_CURE,
 				 isdigit((unsigned char)*p) ? "too large" : "not a size");
-	unit = *p == '\0' ? &size_units[COUNT(size_units) - 1]
-			  : find_unit(size_units, COUNT(size_units), p, strlen(p));
+	unit = *p == '\0' ? &size_units[array_len(size_units) - 1]
+			  : find_unit(size_units, array_len(size_units), p, strlen(p));
 	if (unit == NULL)
 		return error_set(e, ERR_CONFIG, "unknown unit, " SIZE_CURE);
 	if (__builtin_mul_overflow(v, unit->factor, &v) || v > INT64_MAX)
@@ -153,7 +153,7 @@ units_parse_size(const char *text, uint64_t *bytes, struct error *e)
 const char *
 units_format_size(char *buf, size_t size, uint64_t bytes)
 {
-	for (size_t i = 0; i < COUNT(size_units); i++) {
+	for (size_t i = 0; i < array_len(size_units); i++) {
 		if (bytes % size_units[i].factor != 0 || (bytes == 0 && size_units[i].factor != 1))
 			continue;
 		snprintf(buf, size, "%" PRIu64 "%s", bytes / size_units[i].factor, size_units[i].name);
@@ -229,7 +229,7 @@ units_parse_bool(const char *text, bool *value, struct error *e)
 {
 	static const char *const names[][2] = {{"true", "false"}, {"yes", "no"}, {"on", "off"}};
 
-	for (size_t i = 0; i < COUNT(names); i++) {
+	for (size_t i = 0; i < array_len(names); i++) {
 		for (int no = 0; no < 2; no++) {
 			if (strcasecmp(text, names[i][no]) != 0)
 				continue;

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/array.h"
 #include "common/strbuf.h"
 #include "common/units.h"
 #include "common/xalloc.h"
@@ -298,7 +299,7 @@ static const struct url_option {
 static const struct url_option *
 find_option(struct span name)
 {
-	for (size_t i = 0; i < sizeof url_options / sizeof url_options[0]; i++)
+	for (size_t i = 0; i < array_len(url_options); i++)
 		if (span_is(name, url_options[i].name))
 			return &url_options[i];
 	return NULL;
@@ -465,7 +466,7 @@ is_loopback(const char *host, size_t len)
 {
 	static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
 
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+	for (size_t i = 0; i < array_len(names); i++)
 		if (strlen(names[i]) == len && strncasecmp(names[i], host, len) == 0)
 			return true;
 	return false;
