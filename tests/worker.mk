@@ -4,8 +4,10 @@ WORKER_UNIT_LDADD = libsrworker.a $(UNIT_LDADD)
 if HAVE_CHECK
 worker_unit_tests = \
 	test_acklist \
+	test_compose \
 	test_gap \
 	test_pipeline \
+	test_position \
 	test_refusal \
 	test_seqset \
 	test_throttle \
@@ -17,6 +19,10 @@ test_acklist_SOURCES = tests/unit/test_acklist.c $(unit_sources)
 test_acklist_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_acklist_LDADD = $(WORKER_UNIT_LDADD)
 
+test_compose_SOURCES = tests/unit/test_compose.c $(unit_sources)
+test_compose_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_compose_LDADD = $(WORKER_UNIT_LDADD)
+
 test_gap_SOURCES = tests/unit/test_gap.c $(unit_sources)
 test_gap_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_gap_LDADD = $(WORKER_UNIT_LDADD)
@@ -24,6 +30,10 @@ test_gap_LDADD = $(WORKER_UNIT_LDADD)
 test_pipeline_SOURCES = tests/unit/test_pipeline.c $(unit_sources)
 test_pipeline_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_pipeline_LDADD = $(WORKER_UNIT_LDADD)
+
+test_position_SOURCES = tests/unit/test_position.c $(unit_sources)
+test_position_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_position_LDADD = $(WORKER_UNIT_LDADD)
 
 test_refusal_SOURCES = tests/unit/test_refusal.c $(unit_sources)
 test_refusal_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

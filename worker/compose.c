@@ -1,10 +1,11 @@
 /*
  * Making a copy of a source message; runs in a replicating worker.
  *
- * The order of lines is fixed: the chain's or the duplicate window's line first, what the source message
- * had, the path, and our origin last. First, because server 2.9 looks for the first occurrence of that
- * name anywhere in the headers: a source message with the name in some value would switch the check off.
- * A line costs a memcpy; numbers are written without printf.
+ * The order of lines is fixed: the chain's or the duplicate window's line, our origin, what the source
+ * message had, the path. Ours first, because server 2.9 looks for the first occurrence of a name anywhere
+ * in the headers (a source message with the name in some value would switch the check off), and because
+ * the source's block may hold an empty line, where many readers stop. The path is last, as the client
+ * library wants a last line of the usual form. A line costs a memcpy; numbers are written without printf.
  */
 #include "worker/compose.h"
 
@@ -146,11 +147,21 @@ compose_headers(struct composer *c, const struct compose_source *m, enum compose
 				     expected_last);
 	else
 		add_line_with_number(&c->lines, c->msg_id_head.data, c->msg_id_head.len, m->seq);
+	add_origin(c, m);
 	if (add_carried_lines(c, m) != 0)
 		return NULL;
-	add_origin(c, m);
 	*len = c->lines.len;
 	return c->lines.data;
+}
+
+/* A reason may be what a server said: whatever it holds, it stays one line. */
+static void
+add_reason(struct strbuf *out, const char *reason)
+{
+	strbuf_adds(out, COMPOSE_REJECT_REASON_HEADER ": ");
+	for (; *reason != '\0'; reason++)
+		strbuf_add(out, (unsigned char)*reason < ' ' ? " " : reason, 1);
+	strbuf_add(out, "\r\n", 2);
 }
 
 const char *
@@ -158,11 +169,11 @@ compose_dead_letter(struct composer *c, const struct compose_source *m, const ch
 {
 	strbuf_reset(&c->lines);
 	add_line_with_number(&c->lines, c->msg_id_head.data, c->msg_id_head.len, m->seq);
+	add_origin(c, m);
+	add_reason(&c->lines, reason);
+	strbuf_addf(&c->lines, "%s: %s\r\n", COMPOSE_REJECT_SUBJECT_HEADER, m->subject);
 	/* A block that cannot be carried is what made some of these messages dead letters. */
 	(void)add_carried_lines(c, m);
-	strbuf_addf(&c->lines, "Choria-SR-Reject-Reason: %s\r\n", reason);
-	strbuf_addf(&c->lines, "Choria-SR-Reject-Subject: %s\r\n", m->subject);
-	add_origin(c, m);
 	*len = c->lines.len;
 	return c->lines.data;
 }

@@ -13,6 +13,10 @@
 #include "common/header.h"
 #include "common/subject.h"
 
+/* Lines that a dead letter has beside those of a copy. */
+#define COMPOSE_REJECT_REASON_HEADER  "Choria-SR-Reject-Reason"
+#define COMPOSE_REJECT_SUBJECT_HEADER "Choria-SR-Reject-Subject"
+
 struct composer;
 
 /* conf and topic must outlive it. */

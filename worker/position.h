@@ -25,7 +25,7 @@ struct position_slot {
 	enum position_slot_kind kind;
 	struct origin origin; /* with SLOT_OURS */
 	/* SLOT_OURS: written beside other writers, so that earlier messages may be missing although this one
-	 * is there. Its Nats-Msg-Id tells. */
+	 * is there. Its Nats-Msg-Id tells; a dead letter has one too, but is sent after all before it. */
 	bool unordered;
 };
 
@@ -72,8 +72,11 @@ struct position {
 	    presettled; /* the next so many messages that policy does not skip are at the target already */
 	uint64_t scan_from;    /* SUBJECT mode: target sequence behind which ours are read back */
 	bool configured_start; /* start.source_seq is to be found by the configured start */
-	char text[640];        /* halt: reason and cure; else how the position was found, for the log */
-	const char *incident;  /* kind, NULL for none */
+	/* With configured_start: messages behind this sequence were never copied, so the start must not lie
+	 * behind it; UINT64_MAX where that does not matter. */
+	uint64_t start_at_most;
+	char text[640];       /* halt: reason and cure; else how the position was found, for the log */
+	const char *incident; /* kind, NULL for none */
 	char incident_text[640];
 };
 
@@ -88,20 +91,43 @@ bool position_wants_origin_check(const struct position_facts *facts, uint64_t *s
 uint64_t position_configured_start(const struct conf_topic *topic, const struct jsapi_stream *source,
 				   int64_t now_ms, int64_t *by_time_ms);
 
+/* The configured start, once it is found, becomes the position's. */
+void position_take_start(struct position *position, uint64_t source_seq);
+
+/*
+ * Fills what a checkpoint says of the position: sequences, in_flight and map_hash. The promise is that no
+ * slot above target_seq + in_flight is taken before the next checkpoint; in_flight 0 says that others
+ * write too, so that the target's growth tells nothing. A map_hash that no settings have (0) says that
+ * the target's last message alone does not tell the position, and that old chains may be about.
+ */
+void position_checkpoint(const struct pipeline *p, const struct conf_topic *topic, uint64_t map_hash,
+			 struct proto_checkpoint *checkpoint);
+
 /* What the slots behind T hold, compared with what was in flight. */
 struct position_rewind {
-	uint64_t source_seq; /* settled now */
-	uint64_t found;      /* copies of ours that were not known to be settled */
-	uint64_t repeats;    /* copies of what was settled before */
+	uint64_t source_seq;  /* settled now */
+	uint64_t stretch_end; /* for the restart: of before, or the last slot that was in use if what comes
+			       * next gets other slots than it had */
+	uint64_t found;       /* copies of ours that were not known to be settled */
+	uint64_t repeats;     /* copies of what was settled before */
 	uint64_t foreign;
-	uint64_t missing; /* not there though later ones are: they will be sent again, out of order */
+	uint64_t missing;   /* not there though later ones are: they will be sent again, out of order */
+	uint64_t uncertain; /* slots whose message is gone, and that may have held something else than was
+			     * sent into them: what was sent is sent again */
 	uint64_t first_repeat, first_missing; /* source sequences, 0 for none */
 };
 /*
  * slots: of target sequences T+1 … T+count in order. The pipeline still holds its entries. Sequences that
- * are at the target beyond the new position go into *there.
+ * are at the target beyond the new position go into *there. Where the publishes of before are known to be
+ * dealt with, the caller need not heed stretch_end.
  */
 void position_rewind(const struct pipeline *p, const struct position_slot *slots, size_t count,
 		     struct seqset *there, struct position_rewind *out);
+/*
+ * The same from the last of count slots alone: outside a stretch a message that is in its slot proves all
+ * before it. False, with *out as it was, if it is not; then all have to be read.
+ */
+bool position_rewind_by_last(const struct pipeline *p, const struct position_slot *last, size_t count,
+			     struct position_rewind *out);
 
 #endif
