@@ -94,6 +94,7 @@ progress_reply(void *arg, uint32_t epoch, uint64_t id, const struct sink_answer 
 	const char *why = "";
 	uint64_t seq, settled = pipeline_source_seq(r->pipeline);
 	uint32_t inflight = pipeline_inflight_msgs(r->pipeline);
+	uint64_t bytes = pipeline_inflight_bytes(r->pipeline);
 	enum pipeline_verdict verdict;
 
 	if (id == 0) {
@@ -108,6 +109,7 @@ progress_reply(void *arg, uint32_t epoch, uint64_t id, const struct sink_answer 
 	if (a.duplicate && a.accepted)
 		r->stats.counter[COUNTER_DUPLICATE_MSGS]++;
 	r->stats.counter[COUNTER_COPIED_MSGS] += inflight - pipeline_inflight_msgs(r->pipeline);
+	r->stats.counter[COUNTER_COPIED_BYTES] += bytes - pipeline_inflight_bytes(r->pipeline);
 	if (pipeline_source_seq(r->pipeline) != settled) {
 		r->backoff_ms = 0;
 		if (r->phase == PHASE_COPYING)

@@ -34,6 +34,10 @@ enum {
 	ACK_WAIT_S = 30,
 	ACK_WAIT_EXPLICIT_S = 5,
 	EPHEMERAL_IDLE_S = 60,
+	/* Credit for the puller: enough for the round trip to grow through, little more, since the server
+	 * keeps a record of each delivery that is not acknowledged yet. */
+	CREDIT_MS = 50,
+	CREDIT_ROUND_TRIPS = 6,
 	NEAR = 10000, /* a consumer so little behind is not made anew */
 	CONSUMER_NAME_MAX = 256,
 	ACK_SUBJECT_MAX = 1024,
@@ -51,6 +55,8 @@ struct source {
 
 	enum source_step step;
 	struct nats_request *request;
+	struct mono asked; /* CONSUMER.INFO: its answer tells the round trip */
+	int64_t round_trip_ms;
 	struct puller *puller;
 	struct event *ack_timer;
 	struct event *wait_timer;
@@ -320,6 +326,7 @@ start_pulling(struct source *s)
 	    .consumer = s->consumer,
 	    .max_msgs = s->config.credit_msgs,
 	    .max_bytes = s->config.credit_bytes,
+	    .credit_ms = CREDIT_MS + CREDIT_ROUND_TRIPS * s->round_trip_ms,
 	};
 	struct error e;
 
@@ -562,6 +569,7 @@ consumer_asked(void *arg, enum nats_request_result result, const struct nats_mes
 
 	if (!answered(s, result, "asking for the consumer"))
 		return;
+	s->round_trip_ms = mono_ms_between(s->asked, mono_now());
 	read = jsapi_read_consumer(m->data, m->data_len, &c, &err, &e);
 	if (read == 0) {
 		consumer_found(s, &c);
@@ -578,6 +586,7 @@ static void
 ask_for_consumer(struct source *s)
 {
 	s->step = SOURCE_ASKING;
+	s->asked = mono_now();
 	ask(s, "CONSUMER.INFO", "", 0, consumer_asked);
 }
 

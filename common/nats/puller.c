@@ -26,6 +26,7 @@
 #define FORGET_MS         25000 /* replaced before it expires: a message never finds nobody waiting */
 #define MEASURE_MS        20
 #define DEFAULT_HEARTBEAT 1000
+#define DEFAULT_CREDIT_MS 1000
 #define AFTER_CHANGE_MS   100  /* a new leader has to be elected */
 #define AFTER_REFUSAL_MS  1000 /* so that a refusal cannot make a storm */
 
@@ -45,7 +46,7 @@ struct puller {
 	char inbox[128];
 	size_t inbox_len;
 	uint64_t max_msgs, max_bytes;
-	int64_t heartbeat_ms;
+	int64_t heartbeat_ms, credit_ms;
 
 	struct pull *pulls; /* pull_count of them, oldest first */
 	size_t pull_count, pull_cap;
@@ -167,6 +168,7 @@ static void
 measure(struct puller *p, struct mono now)
 {
 	int64_t ms = mono_ms_between(p->measured, now);
+	double seconds;
 
 	if (ms < MEASURE_MS)
 		return;
@@ -174,8 +176,9 @@ measure(struct puller *p, struct mono now)
 	p->bytes_per_s = follow(p->bytes_per_s, (double)p->got_bytes * 1000.0 / (double)ms);
 	p->got_msgs = p->got_bytes = 0;
 	p->measured = now;
-	p->credit_msgs = between(CREDIT_MIN_MSGS, (uint64_t)p->msgs_per_s, p->max_msgs);
-	p->credit_bytes = between(CREDIT_MIN_BYTES, (uint64_t)p->bytes_per_s, p->max_bytes);
+	seconds = (double)p->credit_ms / 1000.0;
+	p->credit_msgs = between(CREDIT_MIN_MSGS, (uint64_t)(p->msgs_per_s * seconds), p->max_msgs);
+	p->credit_bytes = between(CREDIT_MIN_BYTES, (uint64_t)(p->bytes_per_s * seconds), p->max_bytes);
 }
 
 static void
@@ -472,6 +475,7 @@ puller_start(struct nats_conn *c, const struct puller_config *config,
 	p->max_msgs = config->max_msgs > 0 ? config->max_msgs : CREDIT_MIN_MSGS;
 	p->max_bytes = config->max_bytes > 0 ? config->max_bytes : CREDIT_MIN_BYTES;
 	p->heartbeat_ms = config->heartbeat_ms > 0 ? config->heartbeat_ms : DEFAULT_HEARTBEAT;
+	p->credit_ms = config->credit_ms > 0 ? config->credit_ms : DEFAULT_CREDIT_MS;
 	p->credit_msgs = between(1, CREDIT_MIN_MSGS, p->max_msgs);
 	p->credit_bytes = between(1, CREDIT_MIN_BYTES, p->max_bytes);
 	p->last_seen = p->measured = p->quiet_until = mono_now();

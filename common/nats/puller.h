@@ -3,7 +3,7 @@
  * between batches. Used to read sources, and by whoever scans a stream (position, verify).
  *
  * At least two requests are out while more is wanted. What is asked for and not delivered yet (the
- * credit) follows the measured rate: about a second's worth, between 2,000 messages or 1 MiB and the
+ * credit) follows the measured rate: some time's worth of it, between 2,000 messages or 1 MiB and the
  * given maxima, so that a far source is read at full speed and a slow one never has more on its way than
  * it can drain. Requests carry an idle heartbeat; a missed one (the server lost them, or the consumer
  * is gone: 2.9 says nothing at all) is reported, not repaired.
@@ -39,6 +39,7 @@ struct puller_config {
 	uint32_t max_msgs;    /* credit maximum */
 	uint64_t max_bytes;
 	int64_t heartbeat_ms; /* 0: default 1,000 */
+	int64_t credit_ms;    /* the credit is so long's worth of the measured rate; 0: default 1,000 */
 };
 
 /*

@@ -107,15 +107,19 @@ class Bench:
 
     def compare(self, name, what, count, size, must, aim, subjects=100, **options):
         """Our copy beside the server's own source, in turns; the median of each."""
+        # Ours runs between two servers of its own: across the leaf node link the copies' subjects would
+        # travel back to the hub, which has to refuse each of them.
         hub, leaf = self.pair()
+        source, target = server.Server().start(), server.Server().start()
         try:
-            with hub.client() as c:
-                c.create_stream("B", "B.>")
-                fill(c, "B", count, size, subjects)
+            for one in (hub, source):
+                with one.client() as c:
+                    c.create_stream("B", "B.>")
+                    fill(c, "B", count, size, subjects)
             theirs, ours, cpu = [], [], []
             for _ in range(self.repeat):
                 theirs.append(self.leaf_source(hub, leaf, "B", count))
-                took, spent = self.copy(hub, leaf, "B", count, self.cost, **options)
+                took, spent = self.copy(source, target, "B", count, self.cost, **options)
                 ours.append(took)
                 cpu.append(spent / count * 1e6)
             a, b = statistics.median(theirs), statistics.median(ours)
@@ -124,8 +128,8 @@ class Bench:
                      f"{count / b:,.0f}/s against {count / a:,.0f}/s")
             return statistics.median(cpu)
         finally:
-            leaf.close()
-            hub.close()
+            for one in (leaf, hub, source, target):
+                one.close()
 
     @staticmethod
     def cost(r):
