@@ -201,7 +201,7 @@ def test_pidfile_and_daemonize(scene, source, target):
     with open(pidfile) as f:
         pid = int(f.read())
     try:
-        assert r.control("status")["status"]["pid"] == pid
+        assert r.status()["pid"] == pid
         fill(source, 5)
         r.wait_committed(5)
         r.command("stop", check=True)

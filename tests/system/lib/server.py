@@ -189,10 +189,12 @@ class Server:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.http}/{path}", timeout=3) as answer:
             return json.load(answer)
 
-    def log(self, lines=40):
+    def log(self, lines=20):
+        """The end of the log, without what every start says."""
         try:
             with open(self.log_path, errors="replace") as f:
-                return "".join(f.readlines()[-lines:])
+                said = [line for line in f if "[INF]" not in line or "JetStream" in line or "ready" in line]
+            return "".join(said[-lines:])
         except OSError:
             return ""
 
