@@ -23,7 +23,6 @@ struct source {
 	struct conf_scan *scan;
 	struct conf_lexer lexer;
 	size_t file;
-	size_t outer_depth; /* of s->open where the file begins: it closes no brace of another */
 	const struct source *parent;
 	dev_t device;
 	ino_t inode;
@@ -302,7 +301,7 @@ close_brace(struct source *src, unsigned int line)
 	struct conf_scan *s = src->scan;
 	size_t key = key_of_sign(s, CONF_TOKEN_CLOSE);
 
-	if (s->depth == src->outer_depth) {
+	if (s->depth == 0) {
 		source_broken(src, line, "unexpected }, no section is open");
 		return;
 	}
@@ -359,7 +358,8 @@ scan_token(struct source *src, enum conf_token_kind kind, unsigned int line)
 		add_token(src, kind, line, key_of_sign(s, kind));
 }
 
-/* A brace that the file leaves open. */
+/* A brace that the file leaves open. Every file begins outside of all: includes stand at the top level only.
+ */
 static void
 check_closed(struct source *src)
 {
@@ -367,9 +367,9 @@ check_closed(struct source *src)
 	size_t section, name;
 	struct strbuf text;
 
-	if (s->broken || s->depth == src->outer_depth)
+	if (s->broken || s->depth == 0)
 		return;
-	section = s->open[src->outer_depth];
+	section = s->open[0];
 	if (section == CONF_NONE) {
 		source_broken(src, src->lexer.line, "list without end, want } behind it");
 		return;
@@ -506,7 +506,7 @@ report_file(struct conf_scan *s, const char *path, const struct source *parent, 
 static void
 scan_file(struct conf_scan *s, const char *path, const struct source *parent, unsigned int line)
 {
-	struct source src = {.scan = s, .parent = parent, .outer_depth = s->depth};
+	struct source src = {.scan = s, .parent = parent};
 	struct error e = ERROR_INIT;
 	struct strbuf data;
 	struct stat st;

@@ -158,6 +158,7 @@ START_TEST(masks_what_is_no_url)
 	ck_mask("nats://joe:12?secret@a", "nats://********@a");
 	ck_mask("nats://a?password=secret", "nats://a?password=********");
 	ck_mask("nats://joe:sec,ret@a", "nats://********@a");
+	ck_mask("nats://joe:se@cret@a:x", "nats://********@a:x");
 	ck_mask("foo", "foo");
 }
 END_TEST

@@ -44,7 +44,8 @@ START_TEST(refuses_durations)
 					  "5S",
 					  "99999999999999999999s",
 					  "999999999999999Y",
-					  "9223372036854775807ms1ms"};
+					  "9223372036854775807ms1ms",
+					  "9000000000000000000ms12000000000000000s"};
 
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
 		ck_assert_msg(duration(bad[i]) == -1, "%s", bad[i]);
