@@ -65,6 +65,8 @@ libsrcommon_a_SOURCES = \
 	common/nats/frames.h \
 	common/nats/greeting.c \
 	common/nats/greeting.h \
+	common/nats/helper.c \
+	common/nats/helper.h \
 	common/nats/jsapi.h \
 	common/nats/jsapi_read.c \
 	common/nats/jsapi_target.c \
@@ -85,4 +87,8 @@ libsrcommon_a_SOURCES = \
 	common/nats/servers.h \
 	common/nats/settings.c \
 	common/nats/settings.h \
-	common/nats/subscribe.c
+	common/nats/socket.c \
+	common/nats/socket.h \
+	common/nats/subscribe.c \
+	common/nats/tls_relay.c \
+	common/nats/tls_relay.h

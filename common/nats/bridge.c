@@ -10,10 +10,10 @@
 
 /* ---- writing -------------------------------------------------------------------------------------- */
 
-static void
-tell_writable(struct nats_conn *c)
+void
+bridge_tell_writable(struct nats_conn *c)
 {
-	if (!c->wants_room || !publish_has_room(c))
+	if (!c->wants_room || !publish_room_again(c))
 		return;
 	c->wants_room = false;
 	if (c->callbacks.writable != NULL)
@@ -39,7 +39,7 @@ flush(struct nats_conn *c)
 	if (!publish_flush(c) && c->up)
 		event_add(c->write_event, NULL);
 	if (c->up)
-		tell_writable(c);
+		bridge_tell_writable(c);
 	conn_leave(c);
 }
 

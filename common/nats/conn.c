@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/nats/conn_impl.h"
+#include "common/nats/helper.h"
 #include "common/xalloc.h"
 
 #define BACKOFF_FIRST_MS  100
@@ -276,9 +277,11 @@ on_wake(evutil_socket_t fd, short what, void *arg)
 	if (read(fd, &count, sizeof count) < 0 || c->link == NULL)
 		return;
 	conn_enter(c);
-	if (c->up)
+	if (c->up) {
 		take_news(c);
-	else if (nats_link_done(c->link) && c->link->nc == NULL)
+		if (c->up)
+			bridge_tell_writable(c);
+	} else if (nats_link_done(c->link) && c->link->failed)
 		attempt_failed(c, c->link->error.text);
 	else if (nats_link_done(c->link))
 		go_up(c);
@@ -458,6 +461,6 @@ void
 nats_library_stop(void)
 {
 	/* A helper thread that hangs in a handshake ends with the process. */
-	if (nats_link_wait_threads(1000))
+	if (helper_wait_all(1000))
 		nats_Close();
 }

@@ -76,6 +76,8 @@ void bridge_init(struct nats_conn *c);
 void bridge_fini(struct nats_conn *c);
 void bridge_start(struct nats_conn *c);
 void bridge_stop(struct nats_conn *c);
+/* Tells whoever waits for room that there is some, if so. */
+void bridge_tell_writable(struct nats_conn *c);
 /* Writes at the end of this turn. */
 void bridge_schedule_flush(struct nats_conn *c);
 /* True if the library found the connection closed; then it is down now. */
@@ -89,8 +91,8 @@ size_t publish_waiting(const struct nats_conn *c);
 /* Writes what waits. False if something is left or the connection was lost. */
 bool publish_flush(struct nats_conn *c);
 void publish_ping(struct nats_conn *c);
-/* Room enough to tell whoever waits for it. */
-bool publish_has_room(const struct nats_conn *c);
+/* Whether there is room enough to tell whoever waits for it; if not, it will be looked at again. */
+bool publish_room_again(struct nats_conn *c);
 
 /* subscribe.c */
 /* The connection is gone: subscriptions end. */

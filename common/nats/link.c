@@ -7,30 +7,23 @@
 #include "common/nats/link.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/clock.h"
+#include "common/nats/helper.h"
 #include "common/nats/options.h"
 #include "common/nats/reason.h"
+#include "common/nats/socket.h"
 #include "common/xalloc.h"
 
-#define GREETING_TRIES  4 /* behind one address may stand several servers */
-#define USER_TIMEOUT_MS 10000
+#define GREETING_TRIES 4 /* behind one address may stand several servers */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t thread_ended = PTHREAD_COND_INITIALIZER;
 static struct nats_link *alive; /* by id, for the library's callbacks */
 static uint64_t last_id;
-static unsigned threads;
 
 static void
 wake(const struct nats_link *link)
@@ -142,19 +135,6 @@ on_error(natsConnection *nc, natsSubscription *sub, natsStatus status, void *id)
 
 /* ---- the helper thread ---------------------------------------------------------------------------- */
 
-static void
-set_socket_options(int fd)
-{
-	struct linger reset = {.l_onoff = 1, .l_linger = 0};
-	int user_timeout = USER_TIMEOUT_MS, on = 1;
-
-	/* None can fail on a TCP socket; without them we are only slower to notice a loss. */
-	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout, sizeof user_timeout);
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-}
-
 /* Whether the greeting is that of the server we are connected to; with several behind one address it may
  * be another's, then the version and the rest must not be taken from it. */
 static bool
@@ -214,22 +194,24 @@ connect_link(struct nats_link *link)
 	natsOptions_Destroy(options);
 	if (link->nc == NULL)
 		return -1;
-	set_socket_options(link->fd);
+	socket_set_options(link->fd);
 	complete_greeting(link);
 	link->plain = !s->tls && link->greeting.server_id[0] != '\0' && !link->greeting.tls_required;
-	return 0;
+	if (!link->plain)
+		link->relay = tls_relay_start(link->fd, link->wake_fd, &link->error);
+	return link->plain || link->relay != NULL ? 0 : -1;
 }
 
 static void link_free(struct nats_link *link);
 
-static void *
+static void
 thread_main(void *arg)
 {
 	struct nats_link *link = arg;
 	bool abandoned;
 
-	if (connect_link(link) < 0)
-		nats_settings_mask(link->settings, link->error.text);
+	link->failed = connect_link(link) < 0;
+	nats_settings_mask(link->settings, link->error.text);
 	pthread_mutex_lock(&lock);
 	link->done = true;
 	abandoned = link->abandoned;
@@ -238,34 +220,6 @@ thread_main(void *arg)
 	pthread_mutex_unlock(&lock);
 	if (abandoned)
 		link_free(link);
-	nats_ReleaseThreadMemory();
-	pthread_mutex_lock(&lock);
-	threads--;
-	pthread_cond_broadcast(&thread_ended);
-	pthread_mutex_unlock(&lock);
-	return NULL;
-}
-
-/* Signals are the loop's. */
-static int
-start_thread(struct nats_link *link, struct error *e)
-{
-	pthread_t thread;
-	pthread_attr_t attr;
-	sigset_t all, before;
-	int why;
-
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	why = pthread_create(&thread, &attr, thread_main, link);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attr);
-	if (why == 0)
-		return 0;
-	errno = why;
-	return error_set_errno(e, ERR_SYSTEM, "cannot start a thread");
 }
 
 /* ---- life ----------------------------------------------------------------------------------------- */
@@ -286,13 +240,9 @@ nats_link_start(struct nats_settings *settings, const char *server, const char *
 	link->id = ++last_id;
 	link->next = alive;
 	alive = link;
-	threads++;
 	pthread_mutex_unlock(&lock);
-	if (start_thread(link, e) == 0)
+	if (helper_start(thread_main, link, e) == 0)
 		return link;
-	pthread_mutex_lock(&lock);
-	threads--;
-	pthread_mutex_unlock(&lock);
 	link->done = true;
 	nats_link_close(&link);
 	return NULL;
@@ -311,22 +261,16 @@ nats_link_done(struct nats_link *link)
 
 /*
  * Destroying an open connection with unsent data waits half a second for the server. So the socket is
- * first replaced by one whose other end is closed: the server sees a reset at once (linger is 0), the
- * library the end of the stream.
+ * reset first, and the library is let find that out.
  */
 static void
 cut(struct nats_link *link)
 {
-	int pair[2], tries;
+	int tries;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0) {
-		shutdown(link->fd, SHUT_RDWR);
-	} else {
-		dup3(pair[0], link->fd, O_CLOEXEC);
-		close(pair[0]);
-		close(pair[1]);
-	}
-	/* More than once: under TLS a record that was decrypted already comes first. */
+	tls_relay_end(&link->relay);
+	socket_reset(link->fd);
+	/* More than once: under TLS records that are there come first. */
 	for (tries = 0; tries < 64 && !natsConnection_IsClosed(link->nc); tries++) {
 		errno = 0;
 		natsConnection_ProcessReadEvent(link->nc);
@@ -341,6 +285,7 @@ link_free(struct nats_link *link)
 			cut(link);
 		natsConnection_Destroy(link->nc);
 	}
+	tls_relay_end(&link->relay);
 	nats_greeting_fini(&link->greeting);
 	nats_settings_unref(&link->settings);
 	free(link->server);
@@ -391,20 +336,4 @@ nats_link_reason(struct nats_link *link, char *out, size_t size)
 
 	nats_reason_closed(status, text, out, size);
 	nats_settings_mask(link->settings, out);
-}
-
-bool
-nats_link_wait_threads(int64_t timeout_ms)
-{
-	struct timespec until;
-	bool none;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += timeout_ms / 1000;
-	pthread_mutex_lock(&lock);
-	while (threads > 0 && pthread_cond_timedwait(&thread_ended, &lock, &until) == 0)
-		;
-	none = threads == 0;
-	pthread_mutex_unlock(&lock);
-	return none;
 }

@@ -12,6 +12,7 @@
 #include "common/error.h"
 #include "common/nats/greeting.h"
 #include "common/nats/settings.h"
+#include "common/nats/tls_relay.h"
 
 struct nats_link {
 	/* read by the thread, not changed while it runs */
@@ -22,9 +23,11 @@ struct nats_link {
 	int wake_fd;    /* eventfd of the owner, written when there is news */
 
 	/* written by the thread, read by the loop once nats_link_done */
-	natsConnection *nc; /* NULL: it failed, error says why */
+	natsConnection *nc;
+	bool failed; /* error says why; nc may be there nevertheless */
 	int fd;
-	bool plain; /* known to be without TLS */
+	struct tls_relay *relay; /* unless plain */
+	bool plain;              /* known to be without TLS */
 	struct nats_greeting greeting;
 	struct error error;
 
@@ -59,8 +62,5 @@ void nats_link_news(struct nats_link *link, bool *lame_duck, bool *servers_chang
 
 /* What the library knows of why the connection closed, in words. */
 void nats_link_reason(struct nats_link *link, char *out, size_t size);
-
-/* Waits until no helper thread runs, timeout_ms at most. True if none does. */
-bool nats_link_wait_threads(int64_t timeout_ms);
 
 #endif

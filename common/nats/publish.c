@@ -13,6 +13,7 @@
 #include "common/nats/rawmsg.h"
 
 #define WRITE_BUFFER_MAX (1024 * 1024)
+#define ROOM_AGAIN       (WRITE_BUFFER_MAX / 2) /* so little waits that callers are told */
 #define CONTROL_LINE_MAX 4096 /* the server's default max_control_line: it hangs up beyond */
 #define NUMBERS_MAX      48   /* verb, sizes and blanks of a control line */
 
@@ -28,8 +29,9 @@ size_t
 publish_waiting(const struct nats_conn *c)
 {
 	int library = natsConnection_Buffered(c->link->nc);
+	size_t waiting = library > 0 ? (size_t)library : 0;
 
-	return frames_left(&c->frames) + (library > 0 ? (size_t)library : 0);
+	return waiting + (c->link->plain ? frames_left(&c->frames) : tls_relay_waiting(c->link->relay));
 }
 
 size_t
@@ -43,13 +45,19 @@ nats_conn_room(struct nats_conn *c)
 	if (waiting < WRITE_BUFFER_MAX)
 		return WRITE_BUFFER_MAX - waiting;
 	c->wants_room = true;
+	if (!c->link->plain)
+		tls_relay_tell(c->link->relay, ROOM_AGAIN);
 	return 0;
 }
 
 bool
-publish_has_room(const struct nats_conn *c)
+publish_room_again(struct nats_conn *c)
 {
-	return publish_waiting(c) < WRITE_BUFFER_MAX / 2;
+	if (publish_waiting(c) <= ROOM_AGAIN)
+		return true;
+	if (!c->link->plain)
+		tls_relay_tell(c->link->relay, ROOM_AGAIN);
+	return false;
 }
 
 /* Writes frames that are there. True if none are left. */

@@ -126,6 +126,12 @@ struct last_line {
 	size_t name_len, value_len;
 };
 
+static bool
+has_line_end(const char *text, size_t len)
+{
+	return memchr(text, '\r', len) != NULL || memchr(text, '\n', len) != NULL;
+}
+
 /* Whether the line of len bytes with its CR LF can be that header; any text before the first ": " will do
  * as its name. */
 static bool
@@ -138,7 +144,7 @@ read_line(const char *line, size_t len, struct last_line *out)
 	len -= 2;
 	blank = memmem(line, len, ": ", 2);
 	/* In a value the library makes blanks of these. */
-	if (blank == NULL || memchr(blank, '\r', len - (size_t)(blank - line)) != NULL)
+	if (blank == NULL || has_line_end(blank, len - (size_t)(blank - line)))
 		return false;
 	*out = (struct last_line){line, blank + 2, (size_t)(blank - line), len - (size_t)(blank + 2 - line)};
 	return true;
