@@ -246,7 +246,6 @@ start(struct supervisor *s, const char *worker_path, struct error *e)
 	children_init(&s->children, s->base, s->store, s->conf, worker_path, on_stopped, s);
 	log_info("supervisor", "stream-replicator %s started, pid %d, site \"%s\", configuration %s",
 		 SR_VERSION, (int)getpid(), s->conf->name, s->options->config_path);
-	start_children(s);
 	return 0;
 }
 
@@ -280,7 +279,9 @@ run(struct supervisor *s, const char *worker_path)
 		daemon_started(EXIT_FAILURE, "");
 		rc = EXIT_FAILURE;
 	} else {
+		/* Before there are children: they must not hold what the starter reads from. */
 		daemon_started(EXIT_SUCCESS, "");
+		start_children(s);
 		notify_ready();
 		if (event_base_dispatch(s->base) < 0)
 			rc = EXIT_FAILURE;

@@ -70,11 +70,27 @@ send_hello(struct worker *w)
 }
 
 static void
+send_stats(struct worker *w)
+{
+	struct proto_stats stats;
+	struct strbuf payload;
+
+	if (w->replicator == NULL)
+		return;
+	replicator_stats(w->replicator, &stats);
+	strbuf_init(&payload);
+	proto_stats_encode(&payload, &stats);
+	send_payload(w, PROTO_STATS, &payload);
+}
+
+/* Numbers first: who sees that a topic is paused must see where it stands. */
+static void
 report_state(void *arg, enum worker_state state, const char *reason)
 {
 	const struct proto_state message = {state, xstrdup(reason)};
 	struct strbuf payload;
 
+	send_stats(arg);
 	strbuf_init(&payload);
 	proto_state_encode(&payload, &message);
 	send_payload(arg, PROTO_STATE, &payload);
@@ -102,20 +118,6 @@ report_incident(void *arg, const char *kind, const char *detail)
 	send_payload(arg, PROTO_INCIDENT, &payload);
 	free(incident.kind);
 	free(incident.detail);
-}
-
-static void
-send_stats(struct worker *w)
-{
-	struct proto_stats stats;
-	struct strbuf payload;
-
-	if (w->replicator == NULL)
-		return;
-	replicator_stats(w->replicator, &stats);
-	strbuf_init(&payload);
-	proto_stats_encode(&payload, &stats);
-	send_payload(w, PROTO_STATS, &payload);
 }
 
 static void
@@ -208,6 +210,18 @@ take_position(struct worker *w, const struct proto_frame *frame)
 }
 
 static void
+take_log_level(struct worker *w, const struct proto_frame *frame)
+{
+	enum log_level level;
+	struct error e = ERROR_INIT;
+
+	if (proto_log_level_decode(frame->payload, frame->len, &level, &e) == 0)
+		log_set_level(level);
+	else
+		log_error(w->name, "%s", e.text);
+}
+
+static void
 frame_arrived(void *arg, const struct proto_frame *frame)
 {
 	struct worker *w = arg;
@@ -231,6 +245,9 @@ frame_arrived(void *arg, const struct proto_frame *frame)
 		break;
 	case PROTO_DRAIN:
 		begin_end(w, PROTO_EXIT_OK);
+		break;
+	case PROTO_LOG_LEVEL:
+		take_log_level(w, frame);
 		break;
 	default:
 		break;

@@ -211,19 +211,33 @@ daemon_wait_exit(pid_t pid, int timeout_ms)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+/* Reads to the end, which is there only when nobody has the other side open any more. */
+static void
+read_output(int fd)
+{
+	size_t len = 0;
+	ssize_t n;
+
+	while (len < sizeof output - 1 && (n = read(fd, output + len, sizeof output - 1 - len)) > 0)
+		len += (size_t)n;
+	output[len] = '\0';
+}
+
 int
 daemon_command(const char *const *argv)
 {
 	const char *all[32] = {program};
-	int fd = open(daemon_path("output"), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	int code;
+	int out[2];
+	pid_t pid;
 
+	ck_assert_int_eq(pipe2(out, O_CLOEXEC), 0);
 	for (size_t i = 0; argv[i] != NULL; i++)
 		all[1 + i] = argv[i];
-	code = daemon_wait_exit(launch(all, fd), 60000);
-	close(fd);
-	snprintf(output, sizeof output, "%s", daemon_read("output"));
-	return code;
+	pid = launch(all, out[1]);
+	close(out[1]);
+	read_output(out[0]);
+	close(out[0]);
+	return daemon_wait_exit(pid, 60000);
 }
 
 const char *
