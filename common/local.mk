@@ -75,6 +75,8 @@ libsrcommon_a_SOURCES = \
 	common/nats/link.h \
 	common/nats/options.c \
 	common/nats/options.h \
+	common/nats/overrides.c \
+	common/nats/overrides.h \
 	common/nats/publish.c \
 	common/nats/puller.c \
 	common/nats/puller.h \

@@ -11,8 +11,10 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "common/nats/conn_impl.h"
 #include "common/nats/helper.h"
+#include "common/nats/overrides.h"
 #include "common/xalloc.h"
 
 #define BACKOFF_FIRST_MS  100
@@ -454,6 +456,14 @@ nats_library_start(struct error *e)
 
 	if (status != NATS_OK)
 		return error_set(e, ERR_SYSTEM, "NATS client library: %s", natsStatus_GetText(status));
+	if (!overrides_work())
+		log_warn(
+		    "nats",
+		    "NATS client library %s was linked so that nothing of it can be replaced: it is slower, "
+		    "a "
+		    "message without body and with a header \"Status: 503\" cannot be copied, and questions "
+		    "that nobody answers take their whole time",
+		    nats_GetVersion());
 	return 0;
 }
 

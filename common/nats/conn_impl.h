@@ -18,6 +18,7 @@
 #include "common/nats/conn.h"
 #include "common/nats/frames.h"
 #include "common/nats/link.h"
+#include "common/nats/rawmsg.h"
 #include "common/nats/servers.h"
 #include "common/nats/settings.h"
 
@@ -30,8 +31,8 @@ struct nats_sub {
 	char *subject;
 	nats_message_fn *fn;
 	void *arg;
-	natsMsg *ahead;           /* fetched, not delivered */
-	bool ahead_no_responders; /* the same for a 503, which the library does not hand out */
+	struct raw_message ahead; /* fetched, not delivered */
+	bool has_ahead;
 	bool paused, delivering, ended;
 	bool bounded; /* whoever subscribed bounds what can wait: never a reason to stop reading */
 };

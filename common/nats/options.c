@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 /* Size of one read. Under TLS it must hold a whole record (16 KiB). */
-#define READ_SIZE (128 * 1024)
+#define READ_SIZE (64 * 1024)
 
 static int
 fail(struct error *e, enum error_code code, const char *what, const char *value)

@@ -122,8 +122,8 @@ publish_by_library(struct nats_conn *c, const char *subject, const char *reply, 
 	} else if (header_lines_len == 0) {
 		status = natsConnection_PublishRequest(nc, subject, reply, data, (int)data_len);
 	} else {
-		if (nats_raw_message(&msg, subject, reply, header_lines, header_lines_len, data, data_len,
-				     e) < 0)
+		if (raw_message_write(&msg, subject, reply, header_lines, header_lines_len, data, data_len,
+				      e) < 0)
 			return -1;
 		status = natsConnection_PublishMsg(nc, msg);
 		natsMsg_Destroy(msg);

@@ -1,33 +1,23 @@
 /*
  * Raw access to header blocks, by public pointers only: the library keeps a received message in one
  * allocation, "subject\0[reply\0]headers\0data\0", and sends a header set by natsMsgHeader_Set as
- * "key: value\r\n" with whatever the key holds. In a worker; pure but for the library's messages.
+ * "key: value\r\n" with whatever the key holds. Whether the first holds is looked at until a message with
+ * headers has proven it: the library tells the size of what waits in a subscription. In a worker's loop.
  */
 #include "common/nats/rawmsg.h"
 
 #include <ctype.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "common/strbuf.h"
+#include "common/xalloc.h"
 
 #define STATUS_LINE     "NATS/1.0"
 #define STATUS_LINE_LEN (sizeof STATUS_LINE - 1)
-
-/*
- * Takes the place of the library's own function of that name. With it natsSubscription_NextMsg parses the
- * headers of each message without body in place, and keeps for itself the ones that tell that nobody
- * listens, without saying to which question; and it takes a stored message for one of those if it has a
- * header named Status with the value 503. Here such a message is handed out like any other. A library
- * that was linked so that it calls its own function does without this: see repair(), fill_no_responders().
- */
-bool
-natsMsg_IsNoResponders(natsMsg *msg)
-{
-	(void)msg;
-	return false;
-}
 
 /* End of the line that starts at from: its LF, with a CR in front or the NUL that was put over the CR. */
 static char *
@@ -92,8 +82,8 @@ repair_line(char *line, char *end)
  * name, and over the CR behind a value or the first of the blanks in front of that. This follows the same
  * steps and puts back what stood there (a tab that ended a value comes back as a blank).
  */
-static void
-repair(char *block, size_t len)
+void
+raw_repair(char *block, size_t len)
 {
 	char *end = block + len;
 	char *at = line_end(block, end);
@@ -105,20 +95,142 @@ repair(char *block, size_t len)
 		at = repair_line(at, end);
 }
 
-const char *
-nats_raw_headers(const char *subject, const char *reply, const char *data, size_t data_len, size_t *len)
+/* The block as the library's messages are laid out, or NULL without headers. */
+static const char *
+laid_out(const struct nats_message *m, size_t *len)
 {
-	const char *block = reply != NULL ? reply : subject;
+	const char *block = m->reply != NULL ? m->reply : m->subject;
 
-	*len = 0;
 	block += strlen(block) + 1;
-	if (data <= block + STATUS_LINE_LEN || memcmp(block, STATUS_LINE, STATUS_LINE_LEN) != 0)
+	*len = 0;
+	if (m->data <= block)
 		return NULL;
-	*len = (size_t)(data - 1 - block);
-	if (data_len == 0)
-		repair((char *)(uintptr_t)block, *len);
+	*len = (size_t)(m->data - 1 - block);
 	return block;
 }
+
+/* The block by the library's own calls: the order of names is lost, and blanks. NULL without headers. */
+static char *
+write_block(natsMsg *msg, size_t *len)
+{
+	const char **names = NULL, **values;
+	int name_count = 0, value_count, i, k;
+	struct strbuf b;
+
+	*len = 0;
+	if (natsMsgHeader_Keys(msg, &names, &name_count) != NATS_OK)
+		return NULL;
+	strbuf_init(&b);
+	strbuf_adds(&b, STATUS_LINE "\r\n");
+	for (i = 0; i < name_count; i++) {
+		if (natsMsgHeader_Values(msg, names[i], &values, &value_count) != NATS_OK)
+			continue;
+		for (k = 0; k < value_count; k++)
+			strbuf_addf(&b, "%s: %s\r\n", names[i], values[k]);
+		free(values);
+	}
+	free(names);
+	strbuf_adds(&b, "\r\n");
+	*len = b.len;
+	return strbuf_take(&b);
+}
+
+/* What is known of the layout in this process. */
+static enum { LAYOUT_UNPROVEN, LAYOUT_KNOWN, LAYOUT_OTHER } layout;
+
+/* size: headers and data, as the library counts them. */
+static void
+learn_layout(const struct nats_message *m, size_t size)
+{
+	size_t len;
+	const char *block = laid_out(m, &len);
+	bool as_expected = len + m->data_len == size;
+
+	if (block != NULL && as_expected)
+		as_expected = len >= STATUS_LINE_LEN && memcmp(block, STATUS_LINE, STATUS_LINE_LEN) == 0;
+	if (!as_expected) {
+		layout = LAYOUT_OTHER;
+		log_warn(
+		    "nats",
+		    "NATS client library %s lays messages out in a way that is not known here: the order of "
+		    "header names and the blanks around values will be lost",
+		    nats_GetVersion());
+	} else if (block != NULL) {
+		layout = LAYOUT_KNOWN;
+	}
+}
+
+/* ---- receiving -------------------------------------------------------------------------------------- */
+
+static void
+fill(struct raw_message *r)
+{
+	struct nats_message *m = &r->view;
+
+	if (layout == LAYOUT_OTHER) {
+		m->headers = r->own = write_block(r->msg, &m->headers_len);
+		return;
+	}
+	m->headers = laid_out(m, &m->headers_len);
+	if (m->data_len == 0 && m->headers != NULL)
+		raw_repair((char *)(uintptr_t)m->headers, m->headers_len);
+}
+
+static void
+fill_no_responders(struct raw_message *r, const char *subject)
+{
+	static const char block[] = STATUS_LINE " 503\r\n\r\n";
+
+	r->own = xstrdup(subject);
+	r->view = (struct nats_message){.subject = r->own, .headers = block, .data = ""};
+	r->view.headers_len = sizeof block - 1;
+}
+
+static size_t
+bytes_waiting(natsSubscription *sub)
+{
+	int msgs, bytes = 0;
+
+	return natsSubscription_GetPending(sub, &msgs, &bytes) == NATS_OK && bytes > 0 ? (size_t)bytes : 0;
+}
+
+bool
+raw_message_next(struct raw_message *r, natsSubscription *sub, const char *subject)
+{
+	uint64_t queued = 0;
+	natsStatus status;
+	size_t before;
+
+	/* Asked first: an empty NextMsg sets an error, which costs more. */
+	if (natsSubscription_QueuedMsgs(sub, &queued) != NATS_OK || queued == 0)
+		return false;
+	memset(r, 0, sizeof *r);
+	before = layout == LAYOUT_UNPROVEN ? bytes_waiting(sub) : 0;
+	status = natsSubscription_NextMsg(&r->msg, sub, 0);
+	if (status == NATS_NO_RESPONDERS)
+		fill_no_responders(r, subject);
+	if (status != NATS_OK)
+		return status == NATS_NO_RESPONDERS;
+	r->view.subject = natsMsg_GetSubject(r->msg);
+	r->view.reply = natsMsg_GetReply(r->msg);
+	r->view.data = natsMsg_GetData(r->msg);
+	r->view.data_len = (size_t)natsMsg_GetDataLength(r->msg);
+	if (layout == LAYOUT_UNPROVEN)
+		learn_layout(&r->view, before - bytes_waiting(sub));
+	fill(r);
+	return true;
+}
+
+void
+raw_message_fini(struct raw_message *r)
+{
+	natsMsg_Destroy(r->msg);
+	free(r->own);
+	r->msg = NULL;
+	r->own = NULL;
+}
+
+/* ---- sending ---------------------------------------------------------------------------------------- */
 
 /* A line as the library writes the one header it knows: name, ": ", value. */
 struct last_line {
@@ -214,8 +326,8 @@ set_headers(natsMsg *msg, const char *lines, size_t len, struct error *e)
 }
 
 int
-nats_raw_message(natsMsg **msg, const char *subject, const char *reply, const char *lines, size_t lines_len,
-		 const void *data, size_t data_len, struct error *e)
+raw_message_write(natsMsg **msg, const char *subject, const char *reply, const char *lines, size_t lines_len,
+		  const void *data, size_t data_len, struct error *e)
 {
 	if (natsMsg_Create(msg, subject, reply, data, (int)data_len) != NATS_OK)
 		return error_set(e, ERR_MEMORY, "publish to \"%s\": %s", subject, nats_GetLastError(NULL));

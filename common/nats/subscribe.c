@@ -15,14 +15,7 @@
 #define WAITING_MAX_MSGS    8192
 
 struct nats_held {
-	struct nats_message message;
-	natsMsg *msg;  /* NULL for a 503 */
-	char *subject; /* of a 503 */
-};
-
-/* What nats_message.handle points to while a message is delivered. */
-struct delivery {
-	natsMsg *msg; /* NULL once held, or for a 503 */
+	struct raw_message raw;
 };
 
 /* ---- fetching and delivering ----------------------------------------------------------------------- */
@@ -31,48 +24,8 @@ struct delivery {
 static void
 look_ahead(struct nats_sub *s)
 {
-	natsStatus status;
-	uint64_t queued = 0;
-
-	if (s->sub == NULL || s->ahead != NULL || s->ahead_no_responders)
-		return;
-	/* Asked first: an empty NextMsg sets an error, which costs more. */
-	if (natsSubscription_QueuedMsgs(s->sub, &queued) != NATS_OK || queued == 0)
-		return;
-	status = natsSubscription_NextMsg(&s->ahead, s->sub, 0);
-	if (status == NATS_NO_RESPONDERS)
-		s->ahead_no_responders = true;
-	else if (status != NATS_OK)
-		s->ahead = NULL;
-}
-
-static bool
-has_ahead(const struct nats_sub *s)
-{
-	return s->ahead != NULL || s->ahead_no_responders;
-}
-
-static void
-fill_message(struct nats_message *m, natsMsg *msg)
-{
-	m->subject = natsMsg_GetSubject(msg);
-	m->reply = natsMsg_GetReply(msg);
-	m->data = natsMsg_GetData(msg);
-	m->data_len = (size_t)natsMsg_GetDataLength(msg);
-	m->headers = nats_raw_headers(m->subject, m->reply, m->data, m->data_len, &m->headers_len);
-}
-
-/* The library frees a 503 and says only that there was one. */
-static void
-fill_no_responders(struct nats_message *m, const struct nats_sub *s)
-{
-	static const char block[] = "NATS/1.0 503\r\n\r\n";
-
-	memset(m, 0, sizeof *m);
-	m->subject = s->subject;
-	m->headers = block;
-	m->headers_len = sizeof block - 1;
-	m->data = "";
+	if (s->sub != NULL && !s->has_ahead)
+		s->has_ahead = raw_message_next(&s->ahead, s->sub, s->subject);
 }
 
 static void
@@ -98,21 +51,15 @@ sub_free(struct nats_sub *s)
 static bool
 deliver_one(struct nats_sub *s)
 {
-	struct delivery delivery = {s->ahead};
-	struct nats_message m;
+	struct raw_message now = s->ahead;
 
-	if (s->ahead_no_responders)
-		fill_no_responders(&m, s);
-	else
-		fill_message(&m, s->ahead);
-	m.handle = &delivery;
-	s->ahead = NULL;
-	s->ahead_no_responders = false;
+	now.view.handle = &now;
+	s->has_ahead = false;
 	look_ahead(s);
 	s->delivering = true;
-	s->fn(s->arg, &m);
+	s->fn(s->arg, &now.view);
 	s->delivering = false;
-	natsMsg_Destroy(delivery.msg);
+	raw_message_fini(&now);
 	if (!s->ended)
 		return true;
 	sub_free(s);
@@ -140,7 +87,7 @@ deliver_sub(struct nats_conn *c, struct nats_sub *s, struct mono deadline)
 	unsigned n = 0;
 
 	look_ahead(s);
-	while (has_ahead(s) && !s->paused) {
+	while (s->has_ahead && !s->paused) {
 		if (!deliver_one(s) || !c->up || c->subs_changed)
 			return false;
 		if (++n % LOOK_AT_CLOCK_EVERY == 0 && mono_reached(mono_now(), deadline)) {
@@ -216,9 +163,9 @@ nats_conn_subscribe(struct nats_conn *c, const char *subject, nats_message_fn *f
 static void
 sub_end(struct nats_sub *s)
 {
-	natsMsg_Destroy(s->ahead);
-	s->ahead = NULL;
-	s->ahead_no_responders = false;
+	if (s->has_ahead)
+		raw_message_fini(&s->ahead);
+	s->has_ahead = false;
 	natsSubscription_Destroy(s->sub);
 	s->sub = NULL;
 }
@@ -272,7 +219,7 @@ nats_sub_resume(struct nats_sub *s)
 bool
 nats_sub_has_more(const struct nats_sub *s)
 {
-	return has_ahead(s);
+	return s->has_ahead;
 }
 
 /* ---- keeping messages ------------------------------------------------------------------------------ */
@@ -280,23 +227,20 @@ nats_sub_has_more(const struct nats_sub *s)
 struct nats_held *
 nats_message_hold(const struct nats_message *m)
 {
-	struct delivery *delivery = m->handle;
+	struct raw_message *raw = m->handle;
 	struct nats_held *h = xmalloc(sizeof *h);
 
-	h->message = *m;
-	h->message.handle = NULL;
-	h->msg = delivery->msg;
-	h->subject = NULL;
-	if (h->msg == NULL)
-		h->message.subject = h->subject = xstrdup(m->subject);
-	delivery->msg = NULL;
+	h->raw = *raw;
+	h->raw.view.handle = NULL;
+	raw->msg = NULL;
+	raw->own = NULL;
 	return h;
 }
 
 const struct nats_message *
 nats_held_message(const struct nats_held *h)
 {
-	return &h->message;
+	return &h->raw.view;
 }
 
 void
@@ -307,7 +251,6 @@ nats_held_free(struct nats_held **hp)
 	*hp = NULL;
 	if (h == NULL)
 		return;
-	natsMsg_Destroy(h->msg);
-	free(h->subject);
+	raw_message_fini(&h->raw);
 	free(h);
 }

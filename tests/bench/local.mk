@@ -10,3 +10,8 @@ bench: all $(check_PROGRAMS)
 	@$(system_env) python3 '$(srcdir)/tests/bench/run.py' $(BENCH_ARGS)
 
 .PHONY: bench
+
+# Only when asked for: make tests/bench/bench_conn
+EXTRA_PROGRAMS += tests/bench/bench_conn
+tests_bench_bench_conn_SOURCES = tests/bench/bench_conn.c
+tests_bench_bench_conn_LDADD = $(UNIT_LDADD)
