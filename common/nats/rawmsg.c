@@ -109,26 +109,52 @@ laid_out(const struct nats_message *m, size_t *len)
 	return block;
 }
 
+/* The library turns the server's own status, which stands on the first line, into headers. */
+static bool
+write_status_line(natsMsg *msg, struct strbuf *b)
+{
+	const char *status = NULL, *description = NULL;
+	bool inlined = natsMsg_GetReply(msg) == NULL && natsMsgHeader_Get(msg, "Status", &status) == NATS_OK;
+
+	strbuf_adds(b, STATUS_LINE);
+	if (inlined)
+		strbuf_addf(b, " %s", status);
+	if (inlined && natsMsgHeader_Get(msg, "Description", &description) == NATS_OK)
+		strbuf_addf(b, " %s", description);
+	strbuf_adds(b, "\r\n");
+	return inlined;
+}
+
+static void
+write_values(natsMsg *msg, const char *name, struct strbuf *b)
+{
+	const char **values = NULL;
+	int count = 0, i;
+
+	if (natsMsgHeader_Values(msg, name, &values, &count) != NATS_OK)
+		return;
+	for (i = 0; i < count; i++)
+		strbuf_addf(b, "%s: %s\r\n", name, values[i]);
+	free(values);
+}
+
 /* The block by the library's own calls: the order of names is lost, and blanks. NULL without headers. */
 static char *
 write_block(natsMsg *msg, size_t *len)
 {
-	const char **names = NULL, **values;
-	int name_count = 0, value_count, i, k;
+	const char **names = NULL;
 	struct strbuf b;
+	bool inlined;
+	int count = 0, i;
 
 	*len = 0;
-	if (natsMsgHeader_Keys(msg, &names, &name_count) != NATS_OK)
+	if (natsMsgHeader_Keys(msg, &names, &count) != NATS_OK)
 		return NULL;
 	strbuf_init(&b);
-	strbuf_adds(&b, STATUS_LINE "\r\n");
-	for (i = 0; i < name_count; i++) {
-		if (natsMsgHeader_Values(msg, names[i], &values, &value_count) != NATS_OK)
-			continue;
-		for (k = 0; k < value_count; k++)
-			strbuf_addf(&b, "%s: %s\r\n", names[i], values[k]);
-		free(values);
-	}
+	inlined = write_status_line(msg, &b);
+	for (i = 0; i < count; i++)
+		if (!inlined || (strcmp(names[i], "Status") != 0 && strcmp(names[i], "Description") != 0))
+			write_values(msg, names[i], &b);
 	free(names);
 	strbuf_adds(&b, "\r\n");
 	*len = b.len;
