@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/conf.h"
 #include "common/strbuf.h"
 #include "common/xalloc.h"
 
@@ -23,28 +22,6 @@ struct client {
 	char *path;
 	struct strbuf in;
 };
-
-char *
-client_socket_path(const char *config_path, const char *socket_path, struct error *e)
-{
-	struct conf_errors errors = {0};
-	struct conf *conf;
-	char *path = NULL;
-
-	if (socket_path != NULL)
-		return xstrdup(socket_path);
-	conf = conf_load(config_path, &errors);
-	if (conf != NULL)
-		path = xstrdup(conf->control_socket);
-	else
-		error_set(
-		    e, ERR_CONFIG,
-		    "%s\nThe configuration says where the control socket is; --socket PATH does as well",
-		    errors.count > 0 ? errors.text[0] : config_path);
-	conf_free(&conf);
-	conf_errors_fini(&errors);
-	return path;
-}
 
 static int
 connect_to(const char *path, struct error *e)

@@ -7,12 +7,6 @@
 
 #include "common/error.h"
 
-/*
- * Path of the control socket: socket if it is not NULL, else what the configuration at config_path says.
- * The caller frees it. NULL with *e; the code is ERR_CONFIG if the configuration cannot be used.
- */
-char *client_socket_path(const char *config_path, const char *socket, struct error *e);
-
 struct client;
 
 /* NULL with *e: ERR_NOT_FOUND if nobody listens there. */

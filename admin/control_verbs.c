@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "admin/client.h"
+#include "admin/socket_path.h"
 #include "common/clock.h"
 
 /* Longer than any sane stop_timeout. */
@@ -143,7 +144,7 @@ int
 admin_control(const struct command *c)
 {
 	struct error e = ERROR_INIT;
-	char *path = client_socket_path(c->config, c->socket, &e);
+	char *path = socket_path_find(c->config, c->socket, &e);
 	struct client *client = path != NULL ? client_connect(path, &e) : NULL;
 	json_t *answer = client != NULL ? client_ask(client, command_verb_name(c->verb), c->topic, &e) : NULL;
 	int rc;

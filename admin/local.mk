@@ -9,6 +9,8 @@ libsradmin_a_SOURCES = \
 	admin/command.h \
 	admin/control_verbs.c \
 	admin/control_verbs.h \
+	admin/socket_path.c \
+	admin/socket_path.h \
 	admin/status.c \
 	admin/status.h \
 	admin/status_table.c \

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "admin/client.h"
+#include "admin/socket_path.h"
 #include "admin/status_table.h"
 
 static volatile sig_atomic_t interrupted;
@@ -138,7 +139,7 @@ int
 admin_status(const struct command *c)
 {
 	struct error e = ERROR_INIT;
-	char *path = client_socket_path(c->config, c->socket, &e);
+	char *path = socket_path_find(c->config, c->socket, &e);
 	int rc;
 
 	if (path == NULL) {

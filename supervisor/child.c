@@ -72,8 +72,7 @@ child_new(struct children *table, const struct conf_topic *topic)
 
 	c->table = table;
 	c->key = xstrdup(topic->key);
-	c->worker = xasprintf("%s.0", topic->key);
-	c->topic = topic;
+	child_set_topic(c, topic);
 	c->timer = evtimer_new(table->base, on_timer, c);
 	if (c->timer == NULL)
 		abort();
@@ -110,6 +109,16 @@ child_free(struct child **child)
 	free(c);
 }
 
+void
+child_set_topic(struct child *c, const struct conf_topic *topic)
+{
+	c->topic = topic;
+	if (topic == NULL)
+		return;
+	free(c->worker);
+	c->worker = xstrdup(topic->name);
+}
+
 bool
 child_has_process(const struct child *c)
 {
@@ -140,7 +149,7 @@ start_failed(struct child *c, const char *why, bool permanent)
 	snprintf(c->last_exit, sizeof c->last_exit, "not started: %s", why);
 	c->last_exit_ms = wall_ms();
 	restart_ended(&c->restart, mono_now(), permanent, random);
-	log_error(c->worker, "worker not started: %s", why);
+	log_error(c->key, "worker not started: %s", why);
 	child_set_state(c, permanent ? CHILD_IDLE : CHILD_WAITING);
 }
 
@@ -186,8 +195,7 @@ child_start(struct child *c)
 		c->deadline = mono_add_ms(c->started, PROTO_READY_DEADLINE_MS);
 		child_set_reported(c, WORKER_STARTING, "");
 		child_set_state(c, CHILD_STARTING);
-		log_debug(c->worker, "worker started, pid %d, generation %" PRIu64, (int)c->pid,
-			  c->generation);
+		log_debug(c->key, "worker started, pid %d, generation %" PRIu64, (int)c->pid, c->generation);
 		child_send_start(c, &config);
 	}
 	strbuf_fini(&config);
@@ -276,7 +284,7 @@ log_end(const struct child *c, enum child_next next, struct mono now)
 	} else if (!WIFEXITED(c->status) || WEXITSTATUS(c->status) != 0) {
 		level = LOG_LEVEL_WARN;
 	}
-	log_f(level, c->worker, "worker pid %d, generation %" PRIu64 ", %s after %.1f s%s", (int)c->pid,
+	log_f(level, c->key, "worker pid %d, generation %" PRIu64 ", %s after %.1f s%s", (int)c->pid,
 	      c->generation, c->last_exit, (double)(now.ns - c->started.ns) / 1e9, what_next);
 }
 

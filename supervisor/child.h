@@ -55,7 +55,7 @@ struct children;
 struct child {
 	struct children *table;
 	char *key;                      /* the topic */
-	char *worker;                   /* "<topic>.0": name of the process in log, status and state.db */
+	char *worker;                   /* setting `name`: the process in ps, status and state.db */
 	const struct conf_topic *topic; /* borrowed from table->conf; NULL once it is to be removed */
 	enum child_state state;
 	enum child_next next;
@@ -86,7 +86,7 @@ struct child {
 	struct totals totals;
 	bool have_checkpoint;
 	struct proto_checkpoint checkpoint;
-	uint64_t hurried_seq; /* source sequence at the last commit ahead of time */
+	uint64_t hurried_seq; /* source sequence at the last commit ahead of time, 0 before the first */
 
 	bool paused;           /* wanted by a person */
 	char *resume_used;     /* value of resume_from that has been used; "" for none */
@@ -108,6 +108,9 @@ struct child {
 struct child *child_new(struct children *table, const struct conf_topic *topic);
 /* Also ends its process, at once. */
 void child_free(struct child **c);
+
+/* Another configuration of the same topic, for the next process; NULL: it is no longer configured. */
+void child_set_topic(struct child *c, const struct conf_topic *topic);
 
 /* Starts a process. From IDLE or WAITING only. */
 void child_start(struct child *c);

@@ -116,7 +116,7 @@ on_hello(struct child *c, const struct proto_frame *f, struct error *e)
 		return -1;
 	c->greeted = true;
 	if (strcmp(hello.version, SR_VERSION) != 0)
-		log_warn(c->worker,
+		log_warn(c->key,
 			 "worker program is version %s, the supervisor is %s: restart stream-replicator "
 			 "after an upgrade",
 			 hello.version, SR_VERSION);
@@ -161,10 +161,9 @@ on_checkpoint(struct child *c, const struct proto_frame *f, struct error *e)
 	c->have_checkpoint = true;
 	store_put_checkpoint(c->table->store, c->key, c->worker, &c->checkpoint);
 	note_resume_used(c);
-	if (distance(checkpoint.source_seq, c->hurried_seq) > HURRY_MSGS) {
+	if ((c->hurried_seq == 0 || distance(checkpoint.source_seq, c->hurried_seq) > HURRY_MSGS) &&
+	    store_hurry(c->table->store, mono_now()))
 		c->hurried_seq = checkpoint.source_seq;
-		store_hurry(c->table->store, mono_now());
-	}
 	return 0;
 }
 
@@ -187,7 +186,7 @@ may_log(struct child *c)
 	if (!throttle_pass(&c->log_throttle, mono_now(), &held_back))
 		return false;
 	if (held_back > 0)
-		log_warn(c->worker, "%" PRIu64 " log lines of this worker were left out: it wrote too many",
+		log_warn(c->key, "%" PRIu64 " log lines of this worker were left out: it wrote too many",
 			 held_back);
 	return true;
 }
@@ -202,8 +201,8 @@ log_state_change(struct child *c, const struct proto_state *s)
 	if (s->state == c->reported && strcmp(s->reason, c->reason) == 0)
 		return;
 	if (log_wants(level) && may_log(c))
-		log_f(level, c->worker, "%s%s%s", worker_state_name(s->state),
-		      s->reason[0] != '\0' ? ": " : "", s->reason);
+		log_f(level, c->key, "%s%s%s", worker_state_name(s->state), s->reason[0] != '\0' ? ": " : "",
+		      s->reason);
 }
 
 static int
@@ -231,7 +230,7 @@ on_log(struct child *c, const struct proto_frame *f, struct error *e)
 		c->last_error = xstrdup(l.text);
 	}
 	if (log_wants(l.level) && may_log(c))
-		log_line(l.level, c->worker, l.text);
+		log_line(l.level, c->key, l.text);
 	proto_log_fini(&l);
 	return 0;
 }
@@ -266,9 +265,9 @@ on_incident(struct child *c, const struct proto_frame *f, struct error *e)
 		return -1;
 	store_incident(c->table->store, c->key, in.kind, in.detail);
 	if (throttle_pass(incident_throttle(c, in.kind, now), now, &held_back)) {
-		log_warn(c->worker, "incident %s: %s", in.kind, in.detail);
+		log_warn(c->key, "incident %s: %s", in.kind, in.detail);
 		if (held_back > 0)
-			log_warn(c->worker, "incident %s: %" PRIu64 " more of them stand in state.db alone",
+			log_warn(c->key, "incident %s: %" PRIu64 " more of them stand in state.db alone",
 				 in.kind, held_back);
 	}
 	proto_incident_fini(&in);

@@ -84,16 +84,16 @@ take_topic(struct supervisor *s, const struct conf *old, const struct conf *new,
 		add_text(changes->added, topic->key);
 	} else if (c->topic == NULL || !conf_topic_equal(old, c->topic, new, topic)) {
 		/* A topic that was on its way out and is back counts as changed: its process is ending. */
-		c->topic = topic;
+		child_set_topic(c, topic);
 		c->starts_of_config = 0;
 		child_drain(c, CHILD_START);
 		add_text(changes->changed, topic->key);
 	} else if (c->restart.permanent) {
-		c->topic = topic;
+		child_set_topic(c, topic);
 		child_drain(c, CHILD_START);
 		add_text(changes->retried, topic->key);
 	} else {
-		c->topic = topic;
+		child_set_topic(c, topic);
 		if (old->loglevel != new->loglevel)
 			child_set_log_level(c, new->loglevel);
 		changes->untouched++;
@@ -108,7 +108,7 @@ remove_missing(struct supervisor *s, const struct conf *new, struct changes *cha
 
 		if (c->gone || c->topic == NULL || conf_find_topic(new, c->key) != NULL)
 			continue;
-		c->topic = NULL;
+		child_set_topic(c, NULL);
 		add_text(changes->removed, c->key);
 		child_drain(c, CHILD_REMOVE);
 	}

@@ -228,7 +228,7 @@ log_topic(const struct child *c, struct mono now)
 	char reason[PROTO_MAX_TEXT + 256], committed[24], last[24], lag[24];
 	enum worker_state state = child_shown_state(c, now, reason, sizeof reason);
 
-	log_info(c->worker,
+	log_info(c->key,
 		 "status: %s%s%s; committed %s of %s, lag %s, %.1f messages/s, %" PRIu64 " copied, %" PRIu64
 		 " failed, %" PRIu64 " rewinds, %u restarts",
 		 worker_state_name(state), reason[0] != '\0' ? ": " : "", reason,

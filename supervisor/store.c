@@ -135,11 +135,13 @@ store_tick(struct store *s, struct mono now)
 		commit(s, now);
 }
 
-void
+bool
 store_hurry(struct store *s, struct mono now)
 {
-	if (s->problem[0] == '\0' && mono_ms_between(s->last_try, now) >= HURRY_MS)
-		commit(s, now);
+	if (s->problem[0] != '\0' || mono_ms_between(s->last_try, now) < HURRY_MS)
+		return false;
+	commit(s, now);
+	return true;
 }
 
 const char *

@@ -30,8 +30,8 @@ char *store_get_note(struct store *s, const char *what, const char *topic);
 
 /* Commits what waits if a second has gone by since the last time; call it a few times a second. */
 void store_tick(struct store *s, struct mono now);
-/* Much has changed: commits now, unless it was done a moment ago. */
-void store_hurry(struct store *s, struct mono now);
+/* Much has changed: commits now, unless it was done a moment ago. Returns whether it did. */
+bool store_hurry(struct store *s, struct mono now);
 
 /* What is wrong with the database, "" if nothing is. */
 const char *store_problem(const struct store *s);

@@ -14,7 +14,7 @@ static json_t *
 answer_pause(struct supervisor *s, const struct request *r, struct child *c)
 {
 	(void)s;
-	log_info(c->worker, "%s asked for", request_verb_name(r->verb));
+	log_info(c->key, "%s asked for", request_verb_name(r->verb));
 	child_pause(c, r->verb == REQUEST_PAUSE);
 	return fine();
 }
@@ -25,7 +25,7 @@ answer_restart(struct supervisor *s, const struct request *r, struct child *c)
 	(void)r;
 	if (s->children.stopping)
 		return request_refusal("stream-replicator is stopping");
-	log_info(c->worker, "restart asked for");
+	log_info(c->key, "restart asked for");
 	child_drain(c, CHILD_START);
 	return fine();
 }

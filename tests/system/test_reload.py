@@ -75,7 +75,7 @@ def test_bad_file_changes_nothing(three, source, text, line):
     good = three.conf + ".good"
     os.rename(three.conf, good)
     three.write(text)
-    done = three.command("reload")
+    done = three.command("reload", "--socket", three.socket_path)
     assert done.returncode in (1, 78)
     assert f"{three.conf}:{line}" in done.stdout + done.stderr, done
     three.wait_log(f"{three.conf}:{line}")

@@ -339,7 +339,7 @@ main(int argc, char **argv)
 	if (argc != 3 || getenv("FAKE_DIR") == NULL)
 		return PROTO_EXIT_USAGE;
 	snprintf(fake.topic, sizeof fake.topic, "%s", argv[2]);
-	fake.topic[strcspn(fake.topic, ".")] = '\0';
+	fake.topic[strcspn(fake.topic, "_")] = '\0';
 	trace_fds();
 	trace_signals();
 	read_behaviour();

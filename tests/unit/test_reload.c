@@ -115,6 +115,9 @@ START_TEST(a_bad_file_changes_nothing)
 							      daemon_path("state/control.sock"), NULL}),
 			 78);
 	ck_assert_ptr_nonnull(strstr(daemon_output(), "max_inflight"));
+	/* The socket is found even so. */
+	ck_assert_int_eq(
+	    daemon_command((const char *const[]){"status", "--config", daemon_path("sr.conf"), NULL}), 0);
 	unlink(daemon_path("log"));
 	kill(supervisor, SIGUSR1);
 	daemon_await_text("log", "log reopened", SOON);

@@ -60,7 +60,7 @@ START_TEST(status_has_what_is_promised)
 	topic = json_array_get(json_object_get(status, "topics"), 0);
 	for (size_t i = 0; i < sizeof per_topic / sizeof per_topic[0]; i++)
 		ck_assert_msg(json_object_get(topic, per_topic[i]) != NULL, "%s", per_topic[i]);
-	ck_assert_str_eq(json_string_value(json_object_get(topic, "worker")), "a.0");
+	ck_assert_str_eq(json_string_value(json_object_get(topic, "worker")), "a_S");
 	ck_assert_str_eq(json_string_value(json_object_get(topic, "role")), "none");
 	ck_assert(json_is_true(json_object_get(status, "ok")));
 	ck_assert_ptr_null(json_object_get(status, "error"));
