@@ -41,7 +41,7 @@ struct locate {
 	struct position_facts facts;
 	struct locate_result result;
 	bool have_source, have_target;
-	int64_t start_time_ms;
+	size_t newest_asked;
 };
 
 static void step_target_info(struct locate *l);
@@ -384,6 +384,19 @@ read_stored(struct locate *l, const struct nats_message *m, struct jsapi_stored 
 	return -1;
 }
 
+/* The subjects under which our newest copy may be: the mapped filter, else each of the stream's own (the
+ * server answers ">" with the last sequence alone). NULL behind the last. */
+static const char *
+newest_filter(const struct locate *l, size_t i, char *buf, size_t size)
+{
+	provision_mapped_filter(l->in.topic, buf, size);
+	if (buf[0] != '\0')
+		return i == 0 ? buf : NULL;
+	return json_string_value(json_array_get(json_object_get(l->result.target.config, "subjects"), i));
+}
+
+static void step_newest_message(struct locate *l);
+
 static void
 newest_message(void *arg, enum nats_request_result result, const struct nats_message *m)
 {
@@ -397,21 +410,28 @@ newest_message(void *arg, enum nats_request_result result, const struct nats_mes
 	if (read < 0)
 		return;
 	if (read == 0) {
-		l->facts.newest_seq = stored.seq;
-		position_classify(l->in.conf, l->in.topic, stored.headers, stored.headers_len,
-				  &l->facts.newest);
+		if (stored.seq > l->facts.newest_seq) {
+			l->facts.newest_seq = stored.seq;
+			position_classify(l->in.conf, l->in.topic, stored.headers, stored.headers_len,
+					  &l->facts.newest);
+		}
 		jsapi_stored_fini(&stored);
 	}
-	step_origin_check(l);
+	l->newest_asked++;
+	step_newest_message(l);
 }
 
 static void
 step_newest_message(struct locate *l)
 {
-	char filter[SUBJECT_MAX], body[SUBJECT_MAX + 32];
+	char buf[SUBJECT_MAX], body[SUBJECT_MAX + 32];
+	const char *filter = newest_filter(l, l->newest_asked, buf, sizeof buf);
 
-	fit_mapped_filter(l->in.topic, filter, sizeof filter);
-	snprintf(body, sizeof body, "{\"last_by_subj\":\"%s\"}", filter[0] != '\0' ? filter : ">");
+	if (filter == NULL || l->result.target.messages == 0) {
+		step_origin_check(l);
+		return;
+	}
+	snprintf(body, sizeof body, "{\"last_by_subj\":\"%s\"}", filter);
 	ask(l, &l->target_end, body, newest_message, "STREAM.MSG.GET", l->in.topic->target_stream);
 }
 

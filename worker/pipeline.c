@@ -413,6 +413,16 @@ wants_reply(struct pipeline *p, bool more)
 	       slot_of(p, p->next - 1) <= p->stretch_end;
 }
 
+uint64_t
+pipeline_last_id(const struct pipeline *p, bool *asked)
+{
+	*asked = false;
+	if (p->head == p->next)
+		return 0;
+	*asked = at(p, p->next - 1)->asked.ns != 0;
+	return p->next - 1;
+}
+
 struct pipeline_ticket
 pipeline_send(struct pipeline *p, uint64_t seq, int64_t stored_ms, uint64_t bytes, uint64_t subject_hash,
 	      bool more, struct mono now)

@@ -128,6 +128,9 @@ enum pipeline_verdict {
 	PIPELINE_REWIND,  /* prove the position anew; *why says the reason */
 	PIPELINE_REFUSED, /* the oldest entry was refused by itself: the answer's error is its true cause */
 };
+/* The newest entry, 0 if the ring is empty; and whether its reply was asked for. */
+uint64_t pipeline_last_id(const struct pipeline *p, bool *asked);
+
 /* Takes the reply to entry id. *seq: source sequence of that entry (0 if it is not in the ring). */
 enum pipeline_verdict pipeline_reply(struct pipeline *p, uint32_t epoch, uint64_t id,
 				     const struct pipeline_answer *answer, uint64_t *seq, const char **why);

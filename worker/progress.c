@@ -81,6 +81,20 @@ act_on(struct replicator *r, enum pipeline_verdict verdict, uint64_t seq, const 
 		replicator_rewind(r, true, why);
 }
 
+/* What a reply has settled, compared with what it was before. */
+static void
+count_settled(struct replicator *r, uint64_t settled, uint32_t inflight, uint64_t bytes)
+{
+	r->stats.counter[COUNTER_COPIED_MSGS] += inflight - pipeline_inflight_msgs(r->pipeline);
+	r->stats.counter[COUNTER_COPIED_BYTES] += bytes - pipeline_inflight_bytes(r->pipeline);
+	if (pipeline_source_seq(r->pipeline) == settled)
+		return;
+	r->backoff_ms = 0;
+	if (r->phase == PHASE_COPYING)
+		replicator_tell(r, WORKER_COPYING, "%s", "");
+	progress_settled(r);
+}
+
 void
 progress_reply(void *arg, uint32_t epoch, uint64_t id, const struct sink_answer *answer)
 {
@@ -108,14 +122,7 @@ progress_reply(void *arg, uint32_t epoch, uint64_t id, const struct sink_answer 
 	verdict = pipeline_reply(r->pipeline, epoch, id, &a, &seq, &why);
 	if (a.duplicate && a.accepted)
 		r->stats.counter[COUNTER_DUPLICATE_MSGS]++;
-	r->stats.counter[COUNTER_COPIED_MSGS] += inflight - pipeline_inflight_msgs(r->pipeline);
-	r->stats.counter[COUNTER_COPIED_BYTES] += bytes - pipeline_inflight_bytes(r->pipeline);
-	if (pipeline_source_seq(r->pipeline) != settled) {
-		r->backoff_ms = 0;
-		if (r->phase == PHASE_COPYING)
-			replicator_tell(r, WORKER_COPYING, "%s", "");
-		progress_settled(r);
-	}
+	count_settled(r, settled, inflight, bytes);
 	act_on(r, verdict, seq, why, answer);
 }
 
@@ -127,8 +134,59 @@ progress_replies_done(void *arg)
 	if (!takes_replies(r))
 		return;
 	copy_go_on(r);
-	reject_continue(r);
 	replicator_check_settled(r);
+}
+
+/* ---- the tail ------------------------------------------------------------------------------------ */
+
+/* The chain's last entry was read from its slot: it is as good as a reply. */
+static void
+tail_read(void *arg, const struct position_slot *slots, size_t count, const char *failure)
+{
+	struct replicator *r = arg;
+	uint64_t settled = pipeline_source_seq(r->pipeline);
+	uint32_t inflight = pipeline_inflight_msgs(r->pipeline);
+	uint64_t bytes = pipeline_inflight_bytes(r->pipeline), seq;
+	struct pipeline_answer answer = {.accepted = true};
+	struct pipeline_entry_view entry;
+	const char *why;
+
+	(void)count;
+	r->tail = NULL;
+	if (failure != NULL || !takes_replies(r) || r->tail_epoch != pipeline_epoch(r->pipeline) ||
+	    slots[0].kind != SLOT_OURS)
+		return; /* the next tick looks again, or finds that it is late */
+	for (size_t i = 0; pipeline_entry(r->pipeline, i, &entry); i++)
+		if (entry.slot == r->tail_slot && entry.seq == (uint64_t)slots[0].origin.seq) {
+			answer.seq = entry.slot;
+			break;
+		}
+	if (answer.seq == 0)
+		return;
+	pipeline_reply(r->pipeline, r->tail_epoch, r->tail_id, &answer, &seq, &why);
+	count_settled(r, settled, inflight, bytes);
+	progress_replies_done(r);
+}
+
+/*
+ * Nothing more is sent behind the last entry, and its reply was not asked for: the source said that more
+ * was at hand and it did not come, or reading has stopped. Its slot is read instead.
+ */
+static void
+prove_tail(struct replicator *r)
+{
+	const struct ask_end end = {r->target_conn, r->topic->target_domain};
+	bool asked;
+	uint64_t id = pipeline_last_id(r->pipeline, &asked);
+	struct error e;
+
+	if (id == 0 || asked || r->tail != NULL || pipeline_mode(r->pipeline) != PIPELINE_CHAIN)
+		return;
+	r->tail_id = id;
+	r->tail_epoch = pipeline_epoch(r->pipeline);
+	r->tail_slot = pipeline_expected_last(r->pipeline);
+	r->tail =
+	    slots_read(&end, r->conf, r->topic, r->target_stream.name, r->tail_slot, 1, tail_read, r, &e);
 }
 
 /* ---- lateness ------------------------------------------------------------------------------------ */
@@ -147,6 +205,7 @@ progress_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct replicator *r = arg;
 	const char *why;
+	bool asked;
 
 	(void)fd;
 	(void)what;
@@ -157,6 +216,9 @@ progress_tick(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	progress_stretch_check(r);
+	if (pipeline_last_id(r->pipeline, &asked) == r->tick_last_id)
+		prove_tail(r); /* nothing was sent since the last tick */
+	r->tick_last_id = pipeline_last_id(r->pipeline, &asked);
 	if (pipeline_inflight_msgs(r->pipeline) > 0)
 		progress_arm_tick(r);
 }

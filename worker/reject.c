@@ -83,13 +83,6 @@ send_letter(struct replicator *r)
 		replicator_hold(r, WORKER_HOLDING, "dead letter: %s", e.text);
 }
 
-void
-reject_continue(struct replicator *r)
-{
-	if (r->letter != NULL && r->letter_request == NULL && pipeline_inflight_msgs(r->pipeline) == 0)
-		send_letter(r);
-}
-
 static void
 begin_letter(struct replicator *r, const struct nats_message *m, uint64_t seq, int64_t stored_ms,
 	     const char *reason)
@@ -100,9 +93,7 @@ begin_letter(struct replicator *r, const struct nats_message *m, uint64_t seq, i
 	r->letter_seq = seq;
 	r->letter_stored_ms = stored_ms;
 	snprintf(r->letter_reason, sizeof r->letter_reason, "%s", reason);
-	reject_continue(r);
-	if (r->letter != NULL && pipeline_inflight_msgs(r->pipeline) > 0)
-		progress_arm_tick(r);
+	send_letter(r);
 }
 
 void
@@ -111,6 +102,11 @@ reject_message(struct replicator *r, const struct nats_message *m, uint64_t seq,
 {
 	char text[512];
 
+	/* What is in flight before it is proven first; the message then comes again. */
+	if (r->topic->on_reject != REJECT_SKIP && pipeline_inflight_msgs(r->pipeline) > 0) {
+		replicator_rewind(r, false, NULL);
+		return;
+	}
 	snprintf(text, sizeof text, "%s", reason);
 	if (code != 0)
 		snprintf(text, sizeof text, "%s (%d)", reason, code);

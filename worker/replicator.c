@@ -32,7 +32,8 @@ enum {
 	SHOW_TROUBLE_MS = 1000, /* a fault that lasts longer shows in the state */
 	CREDIT_MSGS = 32768,
 	CREDIT_BYTES = 16 * 1024 * 1024,
-	/* Servers from 2.11 on queue 10,000 publishes of a stream and drop the rest (server/stream.go). */
+	/* Servers 2.11 queue 10,000 publishes of a stream and drop the rest; from 2.12 on it is 100,000
+	 * (server/stream.go). */
 	QUEUED_BY_SERVER = 9500,
 	REPLY_EVERY_MSGS = 256,
 	REPLY_EVERY_BYTES = 1024 * 1024,
@@ -141,7 +142,7 @@ replicator_hold(struct replicator *r, enum worker_state state, const char *fmt, 
 	va_start(ap, fmt);
 	vsnprintf(reason, sizeof reason, fmt, ap);
 	va_end(ap);
-	if (r->phase == PHASE_DRAINED)
+	if (r->phase == PHASE_DRAINED || r->phase == PHASE_HALTED)
 		return;
 	enter(r, PHASE_BACKOFF);
 	r->fault = true;
@@ -161,6 +162,7 @@ replicator_halt(struct replicator *r, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(reason, sizeof reason, fmt, ap);
 	va_end(ap);
+	snprintf(r->halt_reason, sizeof r->halt_reason, "%s", reason);
 	enter(r, PHASE_HALTED);
 	tell(r, WORKER_HALTED, reason);
 	progress_arm_tick(r);
@@ -201,8 +203,8 @@ go_back(struct replicator *r)
 void
 replicator_rewind(struct replicator *r, bool fault, const char *why)
 {
-	if (r->phase == PHASE_DRAINED || r->phase == PHASE_IDLE)
-		return;
+	if (r->phase == PHASE_DRAINED || r->phase == PHASE_IDLE || r->phase == PHASE_HALTED)
+		return;                  /* only a new process leaves HALTED */
 	if (r->phase == PHASE_BARRIER) { /* answered, or waited for long enough */
 		locate_begin(r);
 		return;
@@ -339,7 +341,8 @@ restart_pipeline(struct replicator *r, const struct locate_result *result)
 	if (r->mode == COMPOSE_CHAIN && start.mode == PIPELINE_SUBJECT)
 		log_info("replicator", "target stream %s has other writers: order is kept per subject",
 			 r->target_stream.name);
-	if (nats_conn_server_at_least(r->target_conn, 2, 11) && window > QUEUED_BY_SERVER)
+	if (nats_conn_server_at_least(r->target_conn, 2, 11) &&
+	    !nats_conn_server_at_least(r->target_conn, 2, 12) && window > QUEUED_BY_SERVER)
 		window = QUEUED_BY_SERVER;
 	keep_decisions(r);
 	pipeline_stop(r->pipeline, result->rewound ? &r->there : NULL, r->fault);
@@ -528,6 +531,7 @@ target_down(void *arg, bool was_up, const char *reason)
 	struct replicator *r = arg;
 
 	slots_cancel(&r->readback);
+	slots_cancel(&r->tail);
 	sink_close(r->sink);
 	r->fault |= pipeline_inflight_msgs(r->pipeline) > 0;
 	end_down(r, was_up, "target", reason);
@@ -712,6 +716,7 @@ replicator_free(struct replicator **rp)
 		enter(r, PHASE_DRAINED);
 		poll_cancel(r);
 		slots_cancel(&r->readback);
+		slots_cancel(&r->tail);
 	}
 	source_free(&r->source);
 	sink_free(&r->sink);
@@ -774,7 +779,9 @@ replicator_resume(struct replicator *r)
 		return;
 	r->want_pause = false;
 	r->backoff_ms = 0;
-	if (r->phase == PHASE_CONNECTING)
+	if (r->phase == PHASE_HALTED)
+		tell(r, WORKER_HALTED, r->halt_reason);
+	else if (r->phase == PHASE_CONNECTING)
 		tell(r, WORKER_CONNECTING, "");
 	else if (r->phase != PHASE_LOCATING && r->phase != PHASE_BARRIER)
 		replicator_rewind(r, false, NULL);

@@ -70,6 +70,7 @@ struct replicator {
 	bool paused_for_room; /* the source is paused until the target takes more */
 	enum worker_state told_state;
 	char told_reason[REASON_SIZE];
+	char halt_reason[REASON_SIZE];
 
 	/* What is known of the streams, from the last proof. */
 	bool have_streams;
@@ -109,6 +110,11 @@ struct replicator {
 	struct event *backoff_timer, *tick_timer, *checkpoint_timer, *poll_timer, *room_timer, *drain_timer;
 	bool checkpoint_dirty;
 	uint64_t checkpoint_target_seq;
+
+	/* The last entry's slot being read, because its reply was not asked for. */
+	struct slots *tail;
+	uint64_t tail_id, tail_slot, tick_last_id;
+	uint32_t tail_epoch;
 
 	/* stretch: what was sent into which slot, to be read back */
 	struct slots *readback;
@@ -155,8 +161,6 @@ void copy_room_timer(evutil_socket_t fd, short what, void *arg);
 void reject_message(struct replicator *r, const struct nats_message *m, uint64_t seq, int64_t stored_ms,
 		    int code, const char *reason, const char *cure);
 void reject_cancel(struct replicator *r);
-/* Sends the dead letter once nothing is in flight before it. */
-void reject_continue(struct replicator *r);
 
 /* progress.c */
 void progress_reply(void *arg, uint32_t epoch, uint64_t id, const struct sink_answer *answer);
