@@ -389,7 +389,7 @@ read_stored(struct locate *l, const struct nats_message *m, struct jsapi_stored 
 static const char *
 newest_filter(const struct locate *l, size_t i, char *buf, size_t size)
 {
-	provision_mapped_filter(l->in.topic, buf, size);
+	fit_mapped_filter(l->in.topic, buf, size);
 	if (buf[0] != '\0')
 		return i == 0 ? buf : NULL;
 	return json_string_value(json_array_get(json_object_get(l->result.target.config, "subjects"), i));
