@@ -10,6 +10,7 @@ libsrworker_a_SOURCES = \
 	worker/gap.h \
 	worker/locate.c \
 	worker/locate.h \
+	worker/others.c \
 	worker/pipeline.c \
 	worker/pipeline.h \
 	worker/poll.c \

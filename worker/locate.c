@@ -471,6 +471,7 @@ step_last_message(struct locate *l)
 	    .have_memory = l->in.memory != NULL,
 	    .memory_is_own = l->in.memory_is_own,
 	    .apply_resume = l->in.apply_resume,
+	    .others_seen = l->in.others_seen,
 	};
 	if (l->in.memory != NULL)
 		l->facts.memory = *l->in.memory; /* strings stay borrowed */

@@ -22,6 +22,7 @@ struct locate_inputs {
 	const struct proto_checkpoint *memory;
 	bool memory_is_own;
 	bool apply_resume;
+	bool others_seen; /* memory is of before somebody else wrote to the target */
 	/* A rewind: what is in flight, and how it settled. NULL at a start. */
 	const struct pipeline *pipeline;
 	bool read_all_slots; /* rewind: trust no chain (a stretch) */

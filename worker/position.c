@@ -115,6 +115,8 @@ is_shared(const struct position_facts *f)
 
 	if (f->topic->target_writers != TARGET_WRITERS_AUTO)
 		return f->topic->target_writers == TARGET_WRITERS_SHARED;
+	if (f->others_seen)
+		return true;
 	if (f->last.kind != SLOT_GONE)
 		newest = &f->last;
 	if (newest->kind != SLOT_GONE)
@@ -383,7 +385,7 @@ from_nothing(const struct position_facts *f, struct position *out)
 static void
 behind_others(const struct position_facts *f, bool remembered, struct position *out)
 {
-	if (f->last.kind == SLOT_FOREIGN)
+	if (f->last.kind == SLOT_FOREIGN && !f->others_seen)
 		incident(out, "foreign_writer",
 			 "the target's last message is not this topic's although target_writers = exclusive");
 	out->scan_from = remembered ? f->memory.target_seq : 0;
@@ -425,7 +427,9 @@ from_exclusive_target(const struct position_facts *f, struct position *out)
 	uint64_t at;
 	bool remembered = memory_of_this_target(f) && memory_of_this_source(f);
 
-	if (remembered && f->memory.target_seq == f->target->last_seq)
+	if (f->others_seen)
+		behind_others(f, remembered, out);
+	else if (remembered && f->memory.target_seq == f->target->last_seq)
 		go_from(out, f->memory.source_seq, "from the checkpoint, which the target confirms");
 	else if (f->last.kind == SLOT_OURS && !f->last.unordered)
 		from_last_message(f, remembered, out);

@@ -264,6 +264,7 @@ progress_checkpoint_now(struct replicator *r)
 	r->memory.in_flight = (uint64_t)r->topic->max_inflight * 3 / 2 + SUPERVISOR_DELAY_MSGS;
 	r->memory.map_hash = r->map_hash;
 	r->memory.updated_ms = wall_ms();
+	others_note_pair(r);
 	r->reports.checkpoint(r->arg, &r->memory);
 }
 

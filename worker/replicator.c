@@ -368,6 +368,7 @@ start_source(struct replicator *r, const struct locate_result *result)
 	r->pending_known = false;
 	r->room = 0;
 	enter(r, PHASE_STARTING);
+	others_watch(r);
 	source_start(r->source, &r->source_stream, result->position.start.source_seq);
 	poll_begin(r);
 }
@@ -384,13 +385,22 @@ locate_done(void *arg, struct locate_result *result)
 		replicator_halt(r, "%s", kept.position.text);
 		return;
 	}
+	if (kept.rewound && kept.rewind.foreign > 0) {
+		/* What the chain said since they began to write is in doubt. */
+		r->others_seen = true;
+		locate_begin(r);
+		return;
+	}
 	log_info("replicator", "copying from source sequence %llu, target sequence %llu: %s",
 		 (unsigned long long)kept.position.start.source_seq + 1,
 		 (unsigned long long)kept.position.start.target_seq, kept.position.text);
 	restart_pipeline(r, &kept);
 	remember(r, &kept.position.start);
-	if (!kept.rewound)
+	if (!kept.rewound) {
 		r->presettled = kept.position.presettled;
+		others_forget_pairs(r);
+	}
+	r->others_seen = false;
 	r->apply_resume = false;
 	r->checkpoint_dirty = true;
 	progress_checkpoint_now(r);
@@ -416,7 +426,8 @@ locate_begin(struct replicator *r)
 	    .memory = r->have_memory ? &r->memory : NULL,
 	    .memory_is_own = r->memory_is_own,
 	    .apply_resume = r->apply_resume,
-	    .pipeline = r->proven_before ? r->pipeline : NULL,
+	    .others_seen = r->others_seen,
+	    .pipeline = r->proven_before && !r->others_seen ? r->pipeline : NULL,
 	    .read_all_slots = pipeline_stretch_end(r->pipeline) > pipeline_target_seq(r->pipeline),
 	};
 
@@ -430,6 +441,8 @@ locate_begin(struct replicator *r)
 		r->memory.in_flight = pipeline_inflight_msgs(r->pipeline);
 		r->memory.map_hash = r->map_hash;
 	}
+	if (r->others_seen)
+		others_go_back(r);
 	locate_free(&r->locate);
 	enter(r, PHASE_LOCATING);
 	r->locate = locate_new(&inputs, &r->there, &callbacks, r);
@@ -532,6 +545,7 @@ target_down(void *arg, bool was_up, const char *reason)
 
 	slots_cancel(&r->readback);
 	slots_cancel(&r->tail);
+	others_unwatch(r);
 	sink_close(r->sink);
 	r->fault |= pipeline_inflight_msgs(r->pipeline) > 0;
 	end_down(r, was_up, "target", reason);
@@ -579,6 +593,7 @@ make_conn(struct replicator *r, bool is_source, struct error *e)
 	if (endpoint_parse(is_source ? t->source_url : t->target_url,
 			   is_source ? &t->source_tls : &t->target_tls, &ep, e) != 0)
 		return NULL;
+	ep.no_echo = !is_source; /* others.c listens for other writers */
 	conn = nats_conn_new(r->base, &ep, is_source ? "source" : "target", t->name,
 			     is_source ? &source : &target, r);
 	endpoint_fini(&ep);
@@ -718,6 +733,7 @@ replicator_free(struct replicator **rp)
 		slots_cancel(&r->readback);
 		slots_cancel(&r->tail);
 	}
+	others_unwatch(r);
 	source_free(&r->source);
 	sink_free(&r->sink);
 	pipeline_free(&r->pipeline);

@@ -5,6 +5,7 @@
  *   copy.c        one message from the source: policy, composing, publishing
  *   reject.c      a message that can never be stored
  *   progress.c    replies, settling, checkpoints
+ *   others.c      other writers at a target that is used as ours alone
  *   poll.c        the source's last sequence, lag, the watchdog, gaps
  *
  * Nobody else includes this.
@@ -24,6 +25,12 @@
 #include "worker/source.h"
 #include "worker/throttle.h"
 #include "worker/watchdog.h"
+
+/* Two sequences that were settled together. */
+struct proven_pair {
+	struct mono at;
+	uint64_t source_seq, target_seq;
+};
 
 /*
  * One function changes it: replicator_enter(). The source delivers in COPYING alone; replies are taken
@@ -88,6 +95,13 @@ struct replicator {
 	struct seqset there;       /* at the target already, beyond the settled prefix */
 	struct seqset decided;     /* were sent before a rewind: max_age must not decide otherwise now */
 	struct seqset passed_over; /* rejected: not sent again */
+
+	/* Other writers at the target (others.c). */
+	struct nats_sub *watches[64];
+	size_t watch_count;
+	bool others_seen;             /* the position is to be proven from a pair of before */
+	struct proven_pair pairs[64]; /* a ring; pair_next counts all */
+	size_t pair_next;
 
 	/* A message that the target refused by itself; it is dealt with when it comes again. */
 	uint64_t refused_seq;
@@ -175,6 +189,15 @@ void progress_checkpoint_now(struct replicator *r);
 void progress_stretch_begin(struct replicator *r, uint64_t first_slot);
 void progress_stretch_note(struct replicator *r, uint64_t slot, uint64_t seq);
 void progress_stretch_check(struct replicator *r);
+
+/* others.c */
+void others_note_pair(struct replicator *r);
+void others_forget_pairs(struct replicator *r);
+/* Takes what is remembered back to a pair that was proven before others were heard. */
+void others_go_back(struct replicator *r);
+/* Listens while the chain is used. */
+void others_watch(struct replicator *r);
+void others_unwatch(struct replicator *r);
 
 /* poll.c */
 void poll_begin(struct replicator *r);

@@ -24,7 +24,8 @@ struct endpoint {
 	int64_t connect_timeout_ms; /* default 5000 */
 	bool insecure;
 	bool tls_handshake_first;
-	bool tls; /* any server is tls://, or a tls section is set */
+	bool no_echo; /* no option of the URL: set by whoever does not want to hear its own publishes */
+	bool tls;     /* any server is tls://, or a tls section is set */
 	struct conf_tls tls_files;
 };
 

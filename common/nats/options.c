@@ -98,6 +98,8 @@ set_behaviour(natsOptions *o, const struct nats_settings *s, const char *server)
 	if (status == NATS_OK)
 		status = natsOptions_SetName(o, s->client_name);
 	if (status == NATS_OK)
+		status = natsOptions_SetNoEcho(o, s->no_echo);
+	if (status == NATS_OK)
 		status = natsOptions_SetTimeout(o, s->connect_timeout_ms);
 	if (status == NATS_OK)
 		status = natsOptions_SetAllowReconnect(o, false);

@@ -36,6 +36,7 @@ nats_settings_new(const struct endpoint *ep, const char *label, const char *clie
 	s->insecure = ep->insecure;
 	s->tls = ep->tls;
 	s->tls_handshake_first = ep->tls_handshake_first;
+	s->no_echo = ep->no_echo;
 	return s;
 }
 

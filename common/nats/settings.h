@@ -18,7 +18,7 @@ struct nats_settings {
 	char *credentials, *jwt, *nkey;
 	char *ca, *cert, *key;
 	int64_t connect_timeout_ms;
-	bool insecure, tls, tls_handshake_first;
+	bool insecure, tls, tls_handshake_first, no_echo;
 };
 
 struct nats_settings *nats_settings_new(const struct endpoint *ep, const char *label,
