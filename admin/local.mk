@@ -7,11 +7,29 @@ libsradmin_a_SOURCES = \
 	admin/client.h \
 	admin/command.c \
 	admin/command.h \
+	admin/compare.c \
+	admin/compare.h \
+	admin/connect.c \
+	admin/connect.h \
 	admin/control_verbs.c \
 	admin/control_verbs.h \
+	admin/digest.c \
+	admin/digest.h \
+	admin/pairing.c \
+	admin/pairing.h \
+	admin/seqmap.c \
+	admin/seqmap.h \
+	admin/session.c \
+	admin/session.h \
 	admin/socket_path.c \
 	admin/socket_path.h \
 	admin/status.c \
 	admin/status.h \
 	admin/status_table.c \
-	admin/status_table.h
+	admin/status_table.h \
+	admin/stream_reader.c \
+	admin/stream_reader.h \
+	admin/verify.c \
+	admin/verify.h \
+	admin/verify_report.c \
+	admin/verify_report.h

@@ -1,11 +1,12 @@
 /* The program stream-replicator: reads the command line and hands over to the part that does the verb. */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "admin/check.h"
 #include "admin/command.h"
+#include "admin/connect.h"
 #include "admin/control_verbs.h"
 #include "admin/status.h"
+#include "admin/verify.h"
 #include "supervisor/supervisor.h"
 
 static int
@@ -24,22 +25,15 @@ run(const struct command *c)
 }
 
 static int
-later(const char *what)
-{
-	fprintf(stderr, "stream-replicator: %s: not supported in this version\n", what);
-	return COMMAND_EXIT_USAGE;
-}
-
-static int
 check(const struct command *c)
 {
-	return c->connect ? later("check --connect") : admin_check(c->config, c->print);
+	return c->connect ? admin_check_connect(c->config) : admin_check(c->config, c->print);
 }
 
 static int
 verify(const struct command *c)
 {
-	return later(command_verb_name(c->verb));
+	return admin_verify(c->config, c->topic, c->from, c->to, c->json);
 }
 
 static int (*const verbs[COMMAND_VERB_END])(const struct command *c) = {

@@ -14,6 +14,7 @@ unit_tests = \
 	test_channel \
 	test_clock \
 	test_command \
+	test_compare \
 	test_control \
 	test_endpoint \
 	test_header \
@@ -101,6 +102,10 @@ test_reload_LDADD = $(DAEMON_LDADD)
 test_supervisor_SOURCES = tests/unit/test_supervisor.c $(unit_sources) $(daemon_sources)
 test_supervisor_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_supervisor_LDADD = $(DAEMON_LDADD)
+
+test_compare_SOURCES = tests/unit/test_compare.c $(unit_sources)
+test_compare_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_compare_LDADD = libsradmin.a $(UNIT_LDADD)
 
 test_state_SOURCES = tests/unit/test_state.c $(unit_sources)
 test_state_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
