@@ -67,7 +67,7 @@ def test_nothing_changed(three, reload):
 
 @pytest.mark.parametrize("text, line", [
     ('name = "HERE"\nbogus_key = 1\n', 2),
-    ('name = "HERE"\ntopic a {\n    stream = A\n', 3),
+    ('name = "HERE"\ntopic a {\n    stream = A\n', 2),
     ('name = "HERE"\ntopic a {\n  stream = A\n  source_url = "foo"\n  target_url = "nats://x:1"\n}\n', 4),
 ])
 def test_bad_file_changes_nothing(three, source, text, line):
