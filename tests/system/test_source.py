@@ -68,7 +68,6 @@ def test_consumer_is_named_after_the_topic(scene, source, target):
     r.wait_committed(1)
     with source.client() as c:
         assert our_consumer(c) == "my_consumer"
-    assert r.topic()["worker"] == "my_consumer"
 
 
 def test_source_is_acknowledged(scene, source, target):

@@ -41,6 +41,23 @@ def test_exclusive_beside_a_writer_loses_and_doubles_nothing(scene, source, targ
 
 
 @pytest.mark.parametrize("writers", ["auto", "shared"])
+def test_foreign_messages_amid_a_burst(scene, source, target, check_copy, writers):
+    """Each takes a slot of the chain; the message that should have had it must not be lost with it."""
+    with target.client() as t:
+        t.create_stream("S", ["s.>", "local.>"])
+    fill(source, 40_000)
+    r = scene.replicate(source, target, target_writers=writers, rate_limit="15000/s")
+    for seq in (3000, 9000, 15_000, 21_000, 27_000):
+        r.wait_committed(seq)
+        with target.client() as t:
+            t.js_publish("local.1", b"x")
+    r.wait_committed(40_000)
+    r.wait_topic(lambda t: t["lag_msgs"] == 0)
+    report = check_copy(source, target, shared=True, foreign_ok=True)
+    assert (report.copies, report.foreign) == (40_000, 5)
+
+
+@pytest.mark.parametrize("writers", ["auto", "shared"])
 def test_two_sites_into_one_stream(scene, target, check_copy, writers):
     """Two supervisors, each with a topic of its own; kills of one do not disturb the other."""
     with target.client() as t:

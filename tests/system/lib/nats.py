@@ -418,7 +418,12 @@ class Client:
             config["deliver_policy"] = "all"
         if filter_subject:
             config["filter_subject"] = filter_subject
-        consumer = self.api_retry(f"CONSUMER.CREATE.{name}", {"stream_name": name, "config": config})
+        try:
+            consumer = self.api_retry(f"CONSUMER.CREATE.{name}", {"stream_name": name, "config": config})
+        except ApiError as e:
+            if e.err_code == 10084:  # a work queue cannot be read without taking from it
+                return self.read_one_by_one(name, start)
+            raise
         left = consumer["num_pending"] if count is None else min(count, consumer["num_pending"])
         try:
             return self.read_pull(name, consumer["name"], left, timeout)
@@ -427,6 +432,11 @@ class Client:
                 self.api(f"CONSUMER.DELETE.{name}.{consumer['name']}")
             except (ApiError, TimeoutError, ConnectionError):
                 pass
+
+    def read_one_by_one(self, name, start):
+        state = self.state(name)
+        numbers = range(max(start, state["first_seq"]), state["last_seq"] + 1)
+        return [m for m in (self.get_message(name, seq) for seq in numbers) if m]
 
     def read_pull(self, stream, consumer, total, timeout):
         """Keeps two pulls of 1,000 out until `total` messages have come."""
