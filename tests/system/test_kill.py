@@ -54,7 +54,9 @@ def test_worker_killed_again_and_again(scene, source, target, check_copy):
     r = scene.replicate(source, target, rate_limit="15000/s")
     for seq in (2000, 9000, 17_000, 25_000, 35_000):
         r.wait_committed(seq)
-        os.kill(r.worker_pid(), signal.SIGKILL)
+        pid = r.worker_pid()
+        os.kill(pid, signal.SIGKILL)
+        r.wait_worker_died(pid)
     r.wait_committed(60_000)
     check_copy(source, target)
 
@@ -185,7 +187,7 @@ def test_stop_drains(scene, source, target, check_copy):
     assert not alive(pid)
     with target.client() as t:
         at_target = t.last_seq("S")
-    assert r.database("SELECT source_seq, in_flight FROM checkpoint") == [(at_target, 0)]
+    assert r.database("SELECT source_seq, target_seq FROM checkpoint") == [(at_target, at_target)]
     r.start()
     w.stop()
     with source.client() as s:
@@ -202,6 +204,7 @@ def test_second_term_stops_at_once(scene, source, target):
     fill(source, 5000, first=5001, size=1000)
     pids = [r.worker_pid()]
     r.signal(signal.SIGTERM)
+    r.wait_log("stopping")
     r.signal(signal.SIGTERM)
     wait_until(lambda: not r.running(), 3, "the end")
     wait_gone(pids, 3)

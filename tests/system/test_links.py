@@ -167,9 +167,8 @@ def test_window_in_bytes(scene, source, target, check_copy):
 
 def test_several_servers_in_the_url(scene, source, target, check_copy):
     """The first one is not there."""
-    dead = proc.free_port()
     fill(source, 10)
-    r = scene.prepare({"t": {"stream": "S", "source_url": f"nats://127.0.0.1:{dead},{source.url}",
-                             "target_url": f"nats://127.0.0.1:{dead},nats://127.0.0.1:{target.port}"}}).start()
+    r = scene.prepare({"t": {"stream": "S", "source_url": f"nats://127.0.0.1:{proc.free_port()},{source.url}",
+                             "target_url": f"nats://127.0.0.1:{proc.free_port()},{target.url}"}}).start()
     r.wait_committed(10)
     check_copy(source, target)
