@@ -357,7 +357,7 @@ find_copy(struct check *c, uint64_t *seq)
 		return false;
 	read =
 	    session_origin(c->target, c->conf, c->topic, c->target_stream.last_seq, NULL, &o, &ordered, &e);
-	fit_mapped_filter(c->topic, filter, sizeof filter);
+	fit_mapped_filter(c->topic, &c->source_stream, &c->target_stream, filter, sizeof filter);
 	if (read > 0 && filter[0] != '\0')
 		read = session_origin(c->target, c->conf, c->topic, 0, filter, &o, &ordered, &e);
 	if (read == 0)

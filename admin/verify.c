@@ -316,7 +316,8 @@ start_readers(struct verify *v)
 
 	v->target_filters[0] = v->target_filter;
 	if (v->topic->target_writers != TARGET_WRITERS_EXCLUSIVE)
-		fit_mapped_filter(v->topic, v->target_filter, sizeof v->target_filter);
+		fit_mapped_filter(v->topic, &v->source_stream, &v->target_stream, v->target_filter,
+				  sizeof v->target_filter);
 	config.filter_count = v->target_filter[0] != '\0' ? 1 : 0;
 	v->target_reader = stream_reader_new(v->target, &config, &of_target, v);
 	if (v->what.to < v->what.from) {

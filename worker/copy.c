@@ -72,11 +72,14 @@ passes_over(struct replicator *r, const struct nats_message *m, uint64_t seq, in
 static bool
 is_done_already(struct replicator *r, uint64_t seq)
 {
-	if (seqset_has(&r->there, seq) || seqset_has(&r->passed_over, seq))
+	if (seqset_has(&r->passed_over, seq))
 		return true;
-	if (r->presettled == 0)
-		return false;
-	r->presettled--;
+	if (!seqset_has(&r->there, seq)) {
+		if (r->presettled == 0)
+			return false;
+		r->presettled--;
+	}
+	r->stats.counter[COUNTER_COPIED_MSGS]++; /* it was not known to be settled until now */
 	return true;
 }
 

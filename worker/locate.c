@@ -389,7 +389,7 @@ read_stored(struct locate *l, const struct nats_message *m, struct jsapi_stored 
 static const char *
 newest_filter(const struct locate *l, size_t i, char *buf, size_t size)
 {
-	fit_mapped_filter(l->in.topic, buf, size);
+	fit_mapped_filter(l->in.topic, &l->result.source, &l->result.target, buf, size);
 	if (buf[0] != '\0')
 		return i == 0 ? buf : NULL;
 	return json_string_value(json_array_get(json_object_get(l->result.target.config, "subjects"), i));
@@ -472,6 +472,8 @@ step_last_message(struct locate *l)
 	    .memory_is_own = l->in.memory_is_own,
 	    .apply_resume = l->in.apply_resume,
 	    .others_seen = l->in.others_seen,
+	    .others_expected = l->in.topic->target_name[0] != '\0' ||
+			       !fit_takes_nothing_else(l->in.topic, &l->result.source, &l->result.target),
 	};
 	if (l->in.memory != NULL)
 		l->facts.memory = *l->in.memory; /* strings stay borrowed */
@@ -578,7 +580,7 @@ scan_target(struct locate *l)
 		scan_done(l, &(struct scan_result){0});
 		return;
 	}
-	fit_mapped_filter(l->in.topic, filter, sizeof filter);
+	fit_mapped_filter(l->in.topic, &l->result.source, &l->result.target, filter, sizeof filter);
 	l->scan = scan_start(&l->target_end, l->in.conf, l->in.topic, l->result.target.name, filter,
 			     position->scan_from, l->result.target.last_seq, position->start.source_seq,
 			     l->there, scan_done, l, &e);

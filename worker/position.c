@@ -115,7 +115,7 @@ is_shared(const struct position_facts *f)
 
 	if (f->topic->target_writers != TARGET_WRITERS_AUTO)
 		return f->topic->target_writers == TARGET_WRITERS_SHARED;
-	if (f->others_seen)
+	if (f->others_seen || f->others_expected)
 		return true;
 	if (f->last.kind != SLOT_GONE)
 		newest = &f->last;

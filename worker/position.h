@@ -45,7 +45,8 @@ struct position_facts {
 	struct proto_checkpoint memory;
 	bool memory_is_own; /* of this process */
 	bool apply_resume;
-	bool others_seen; /* somebody else was heard writing to the target */
+	bool others_seen;     /* somebody else was heard writing to the target */
+	bool others_expected; /* the target is made to be written by others too */
 
 	struct position_slot last; /* the message at the target's last sequence; SLOT_GONE if there is none */
 	/* The newest message under the mapped filter, where `last` is gone; its sequence, 0 if not looked up

@@ -261,7 +261,8 @@ progress_checkpoint_now(struct replicator *r)
 	r->checkpoint_target_seq = pipeline_target_seq(r->pipeline);
 	r->memory.source_seq = pipeline_source_seq(r->pipeline);
 	r->memory.target_seq = pipeline_floor(r->pipeline);
-	r->memory.in_flight = (uint64_t)r->topic->max_inflight * 3 / 2 + SUPERVISOR_DELAY_MSGS;
+	r->memory.in_flight =
+	    r->phase == PHASE_DRAINED ? 0 : (uint64_t)r->topic->max_inflight * 3 / 2 + SUPERVISOR_DELAY_MSGS;
 	r->memory.map_hash = r->map_hash;
 	r->memory.updated_ms = wall_ms();
 	others_note_pair(r);

@@ -328,6 +328,16 @@ keep_decisions(struct replicator *r)
 		seqset_add(&r->decided, entry.seq);
 }
 
+/* What was in flight and has been found at the target. */
+static void
+count_found(struct replicator *r, uint64_t source_seq)
+{
+	struct pipeline_entry_view entry;
+
+	for (size_t i = 0; pipeline_entry(r->pipeline, i, &entry) && entry.seq <= source_seq; i++)
+		r->stats.counter[COUNTER_COPIED_MSGS]++;
+}
+
 static void
 restart_pipeline(struct replicator *r, const struct locate_result *result)
 {
@@ -345,6 +355,7 @@ restart_pipeline(struct replicator *r, const struct locate_result *result)
 	    !nats_conn_server_at_least(r->target_conn, 2, 12) && window > QUEUED_BY_SERVER)
 		window = QUEUED_BY_SERVER;
 	keep_decisions(r);
+	count_found(r, start.source_seq);
 	pipeline_stop(r->pipeline, result->rewound ? &r->there : NULL, r->fault);
 	pipeline_limit_window(r->pipeline, window);
 	pipeline_restart(r->pipeline, &start);

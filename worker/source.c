@@ -435,6 +435,19 @@ accept_new(struct source *s, const struct jsapi_consumer *c)
 	return true;
 }
 
+/* "consumer max ack pending exceeds system limit of 100": asks for that. False if it says no other. */
+static bool
+lower_limit(struct source *s, const char *text)
+{
+	const char *digits = text + strcspn(text, "0123456789");
+	unsigned long limit = strtoul(digits, NULL, 10);
+
+	if (limit == 0 || limit >= s->max_unacked)
+		return false;
+	s->max_unacked = (uint32_t)limit;
+	return true;
+}
+
 static void
 consumer_created(void *arg, enum nats_request_result result, const struct nats_message *m)
 {
@@ -452,8 +465,7 @@ consumer_created(void *arg, enum nats_request_result result, const struct nats_m
 		if (accept_new(s, &c))
 			start_pulling(s);
 		jsapi_consumer_fini(&c);
-	} else if (read == 1 && err.err_code == JSAPI_CONSUMER_LIMIT && s->max_unacked > 100) {
-		s->max_unacked /= 2;
+	} else if (read == 1 && err.err_code == JSAPI_CONSUMER_LIMIT && lower_limit(s, err.description)) {
 		create_consumer(s);
 	} else {
 		char text[512];

@@ -27,16 +27,12 @@ fit_takes_subject(const struct jsapi_stream *target, const char *subject)
 }
 
 static bool
-contained(const struct jsapi_stream *target, const struct conf_topic *topic, const char *filter)
+takes_filter(const struct jsapi_stream *stream, const char *filter)
 {
-	char mapped[SUBJECT_MAX];
 	const char *have;
 
-	if (subject_map(topic->target_subject_prefix, topic->target_subject_remove, filter, mapped,
-			sizeof mapped) < 0)
-		return false;
-	for (size_t i = 0; (have = subject_at(target, i)) != NULL; i++)
-		if (subject_filter_contains(have, mapped))
+	for (size_t i = 0; (have = subject_at(stream, i)) != NULL; i++)
+		if (subject_filter_contains(have, filter))
 			return true;
 	return false;
 }
@@ -47,37 +43,76 @@ has_transform(const struct jsapi_stream *source)
 	return source->has_subject_transform || source->mirror || source->has_sources;
 }
 
+/* The i-th filter of what the topic reads: its own filters, else the source's subjects, else ">" where
+ * those are not known. NULL behind the last. */
+static const char *
+read_filter(const struct conf_topic *topic, const struct jsapi_stream *source, size_t i)
+{
+	if (topic->filter_count > 0)
+		return i < topic->filter_count ? topic->filter_subjects[i] : NULL;
+	if (has_transform(source) || subject_at(source, 0) == NULL)
+		return i == 0 ? ">" : NULL;
+	return subject_at(source, i);
+}
+
+/* The same, as it is written at the target. 1 there, 0 behind the last, -1 if it maps to nothing. */
+static int
+written_filter(const struct conf_topic *topic, const struct jsapi_stream *source, size_t i, char *out,
+	       size_t size)
+{
+	const char *filter = read_filter(topic, source, i);
+
+	if (filter == NULL)
+		return 0;
+	return subject_map(topic->target_subject_prefix, topic->target_subject_remove, filter, out, size) < 0
+		   ? -1
+		   : 1;
+}
+
 bool
 fit_takes_all(const struct conf_topic *topic, const struct jsapi_stream *source,
 	      const struct jsapi_stream *target)
 {
-	const char *subject;
-	size_t i;
+	char mapped[SUBJECT_MAX];
+	int there = 0;
 
-	for (i = 0; i < topic->filter_count; i++)
-		if (!contained(target, topic, topic->filter_subjects[i]))
+	for (size_t i = 0; (there = written_filter(topic, source, i, mapped, sizeof mapped)) > 0; i++)
+		if (!takes_filter(target, mapped))
 			return false;
-	if (i > 0)
-		return true;
-	if (has_transform(source) || subject_at(source, 0) == NULL)
-		return contained(target, topic, ">");
-	for (i = 0; (subject = subject_at(source, i)) != NULL; i++)
-		if (!contained(target, topic, subject))
+	return there == 0;
+}
+
+static bool
+is_written(const struct conf_topic *topic, const struct jsapi_stream *source, const char *subject)
+{
+	char mapped[SUBJECT_MAX];
+
+	for (size_t i = 0; written_filter(topic, source, i, mapped, sizeof mapped) > 0; i++)
+		if (subject_filter_contains(mapped, subject))
+			return true;
+	return false;
+}
+
+bool
+fit_takes_nothing_else(const struct conf_topic *topic, const struct jsapi_stream *source,
+		       const struct jsapi_stream *target)
+{
+	const char *subject;
+
+	for (size_t i = 0; (subject = subject_at(target, i)) != NULL; i++)
+		if (!is_written(topic, source, subject))
 			return false;
 	return true;
 }
 
 void
-fit_mapped_filter(const struct conf_topic *topic, char *out, size_t size)
+fit_mapped_filter(const struct conf_topic *topic, const struct jsapi_stream *source,
+		  const struct jsapi_stream *target, char *out, size_t size)
 {
-	const char *filter = topic->filter_count == 1 ? topic->filter_subjects[0] : ">";
-
-	out[0] = '\0';
-	if (topic->filter_count > 1 ||
-	    (topic->filter_count == 0 && topic->target_subject_prefix[0] == '\0') ||
-	    topic->target_subject_remove[0] != '\0')
-		return;
-	if (subject_map(topic->target_subject_prefix, "", filter, out, size) < 0)
+	/* What is removed may stand inside a wildcard: then the filter would say too little. */
+	if (topic->target_subject_remove[0] != '\0' || read_filter(topic, source, 1) != NULL ||
+	    written_filter(topic, source, 0, out, size) <= 0 || strcmp(out, ">") == 0 ||
+	    !takes_filter(target, out))
 		out[0] = '\0';
 }
 

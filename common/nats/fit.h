@@ -22,8 +22,13 @@ bool fit_takes_subject(const struct jsapi_stream *target, const char *subject);
 /* Whether it takes every subject that the topic's filters map to. */
 bool fit_takes_all(const struct conf_topic *topic, const struct jsapi_stream *source,
 		   const struct jsapi_stream *target);
-/* The one mapped filter that covers the topic's copies, "" if there is no single one. */
-void fit_mapped_filter(const struct conf_topic *topic, char *out, size_t size);
+/* Whether every subject that the target takes is one that the topic writes. */
+bool fit_takes_nothing_else(const struct conf_topic *topic, const struct jsapi_stream *source,
+			    const struct jsapi_stream *target);
+/* The one filter under which all of the topic's copies are at the target, "" if there is no single one
+ * (servers take a consumer's filter only if the stream has such subjects). */
+void fit_mapped_filter(const struct conf_topic *topic, const struct jsapi_stream *source,
+		       const struct jsapi_stream *target, char *out, size_t size);
 /* What copies may carry, given the target. */
 void fit_header_policy(const struct conf_topic *topic, const struct jsapi_stream *target,
 		       struct header_policy *policy);
