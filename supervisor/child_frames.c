@@ -140,6 +140,8 @@ note_resume_used(struct child *c)
 		return;
 	set_resume_used(c, c->resume_asked);
 	c->resume_asked[0] = '\0';
+	/* Used twice it would copy twice. */
+	store_commit(c->table->store, mono_now());
 }
 
 static uint64_t

@@ -57,8 +57,8 @@ store_new(const char *dir)
 	return s;
 }
 
-static void
-commit(struct store *s, struct mono now)
+void
+store_commit(struct store *s, struct mono now)
 {
 	struct error e = ERROR_INIT;
 
@@ -76,7 +76,7 @@ store_free(struct store **store)
 	*store = NULL;
 	if (s == NULL)
 		return;
-	commit(s, mono_now());
+	store_commit(s, mono_now());
 	state_close(&s->state);
 	free(s);
 }
@@ -132,7 +132,7 @@ store_tick(struct store *s, struct mono now)
 	int64_t pause = s->problem[0] != '\0' ? RETRY_MS : COMMIT_MS;
 
 	if (mono_ms_between(s->last_try, now) >= pause && (state_dirty(s->state) || s->problem[0] != '\0'))
-		commit(s, now);
+		store_commit(s, now);
 }
 
 bool
@@ -140,7 +140,7 @@ store_hurry(struct store *s, struct mono now)
 {
 	if (s->problem[0] != '\0' || mono_ms_between(s->last_try, now) < HURRY_MS)
 		return false;
-	commit(s, now);
+	store_commit(s, now);
 	return true;
 }
 

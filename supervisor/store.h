@@ -33,6 +33,9 @@ void store_tick(struct store *s, struct mono now);
 /* Much has changed: commits now, unless it was done a moment ago. Returns whether it did. */
 bool store_hurry(struct store *s, struct mono now);
 
+/* Something that must not be forgotten: commits now. */
+void store_commit(struct store *s, struct mono now);
+
 /* What is wrong with the database, "" if nothing is. */
 const char *store_problem(const struct store *s);
 

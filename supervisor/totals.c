@@ -12,12 +12,15 @@ totals_init(struct totals *t)
 		t->gauge[i] = PROTO_UNKNOWN;
 }
 
+#define SHORTEST_S 0.2
+
 static void
 rate_report(struct rate *r, uint64_t total, struct mono now)
 {
 	double seconds = (double)(now.ns - r->at.ns) / 1e9, speed, keep;
 
-	if (r->started && seconds <= 0)
+	/* Two reports in one moment say nothing about a speed; the next one has both. */
+	if (r->started && seconds < SHORTEST_S)
 		return;
 	if (r->started && total >= r->last) {
 		speed = (double)(total - r->last) / seconds;

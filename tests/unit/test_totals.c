@@ -95,6 +95,12 @@ START_TEST(reports_at_one_instant_do_no_harm)
 	report(20, 0);
 	report(30, 0);
 	ck_assert(isfinite(t.copied.per_second));
+	/* Also not a moment apart, as before a change of state. */
+	report(1030, 1);
+	ck_assert_double_lt(t.copied.per_second, 1);
+	report(1030, 999);
+	ck_assert_double_gt(t.copied.per_second, 150);
+	ck_assert_double_lt(t.copied.per_second, 1100);
 }
 END_TEST
 
