@@ -82,9 +82,27 @@ remove_tree(const char *path)
 	rmdir(path);
 }
 
+/* A daemon in the background that a failed test left, known by its pid file and by our directory. */
+static void
+kill_background(void)
+{
+	char name[64], line[4096] = "";
+	int pid = atoi(daemon_read("pid"));
+	FILE *f;
+
+	snprintf(name, sizeof name, "/proc/%d/cmdline", pid);
+	f = pid > 1 ? fopen(name, "re") : NULL;
+	if (f == NULL)
+		return;
+	if (fread(line, 1, sizeof line - 1, f) > 0 && memmem(line, sizeof line, dir, strlen(dir)) != NULL)
+		kill(pid, SIGKILL);
+	fclose(f);
+}
+
 void
 daemon_teardown(void)
 {
+	kill_background();
 	if (supervisor > 0) {
 		kill(supervisor, SIGKILL);
 		waitpid(supervisor, NULL, 0);
