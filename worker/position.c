@@ -115,13 +115,15 @@ is_shared(const struct position_facts *f)
 
 	if (f->topic->target_writers != TARGET_WRITERS_AUTO)
 		return f->topic->target_writers == TARGET_WRITERS_SHARED;
-	if (f->others_seen || f->others_expected)
+	if (f->others_seen)
 		return true;
 	if (f->last.kind != SLOT_GONE)
 		newest = &f->last;
 	if (newest->kind != SLOT_GONE)
 		return newest->kind == SLOT_FOREIGN || newest->unordered;
-	return memory_of_this_target(f) && !f->memory_is_own && f->memory.in_flight == 0;
+	if (f->have_memory)
+		return memory_of_this_target(f) && !f->memory_is_own && f->memory.map_hash == 0;
+	return f->others_expected;
 }
 
 static void

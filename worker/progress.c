@@ -3,8 +3,7 @@
  * checkpoints to the supervisor. Runs in a replicating worker.
  *
  * A checkpoint is only written for what is settled. It promises that no slot above
- * target_seq + in_flight is taken before the next one: a checkpoint is sent at the latest when half a
- * window has been settled, and the supervisor writes one at the latest when 16,384 messages have gone.
+ * target_seq + in_flight is taken before the next one (position_checkpoint).
  */
 #include "worker/replicator_internal.h"
 
@@ -18,7 +17,6 @@
 enum {
 	TICK_MS = 100,
 	CHECKPOINT_MS = 250,
-	SUPERVISOR_DELAY_MSGS = 32768, /* settled between two writes of the supervisor, at most */
 	READBACK_MAX = 4096,
 };
 
@@ -259,11 +257,9 @@ progress_checkpoint_now(struct replicator *r)
 		return;
 	r->checkpoint_dirty = false;
 	r->checkpoint_target_seq = pipeline_target_seq(r->pipeline);
-	r->memory.source_seq = pipeline_source_seq(r->pipeline);
-	r->memory.target_seq = pipeline_floor(r->pipeline);
-	r->memory.in_flight =
-	    r->phase == PHASE_DRAINED ? 0 : (uint64_t)r->topic->max_inflight * 3 / 2 + SUPERVISOR_DELAY_MSGS;
-	r->memory.map_hash = r->map_hash;
+	position_checkpoint(r->pipeline, r->topic, r->map_hash, &r->memory);
+	if (r->phase == PHASE_DRAINED && pipeline_inflight_msgs(r->pipeline) == 0)
+		r->memory.in_flight = 0; /* nothing is sent any more */
 	r->memory.updated_ms = wall_ms();
 	others_note_pair(r);
 	r->reports.checkpoint(r->arg, &r->memory);

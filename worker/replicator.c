@@ -447,10 +447,8 @@ locate_begin(struct replicator *r)
 		return;
 	}
 	if (r->proven_before) {
-		r->memory.source_seq = pipeline_source_seq(r->pipeline);
-		r->memory.target_seq = pipeline_floor(r->pipeline);
+		position_checkpoint(r->pipeline, r->topic, r->map_hash, &r->memory);
 		r->memory.in_flight = pipeline_inflight_msgs(r->pipeline);
-		r->memory.map_hash = r->map_hash;
 	}
 	if (r->others_seen)
 		others_go_back(r);

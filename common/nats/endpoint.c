@@ -485,25 +485,14 @@ same_server(const char *a, const char *b)
 	return strcasecmp(host_a, host_b) == 0;
 }
 
-/* Every server of a is one of b's. */
-static bool
-is_part_of(const struct endpoint *a, const struct endpoint *b)
-{
-	for (size_t i = 0; i < a->server_count; i++) {
-		bool found = false;
-
-		for (size_t j = 0; j < b->server_count && !found; j++)
-			found = same_server(a->servers[i], b->servers[j]);
-		if (!found)
-			return false;
-	}
-	return true;
-}
-
 bool
 endpoint_same_system(const struct endpoint *a, const struct endpoint *b)
 {
-	return is_part_of(a, b) || is_part_of(b, a);
+	for (size_t i = 0; i < a->server_count; i++)
+		for (size_t j = 0; j < b->server_count; j++)
+			if (same_server(a->servers[i], b->servers[j]))
+				return true;
+	return false;
 }
 
 /* ---- without secrets ------------------------------------------------------------------------------- */
