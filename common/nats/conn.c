@@ -20,6 +20,8 @@
 #define BACKOFF_FIRST_MS  100
 #define BACKOFF_MAX_MS    5000
 #define BACKOFF_FORGET_MS 5000 /* up for so long: the next loss is a new one */
+#define HANGING_MAX       16   /* threads that a half-dead server may hold in a handshake */
+#define EXIT_WAIT_MS      200
 #define PING_EVERY_MS     2000
 #define PINGS_UNANSWERED  3
 
@@ -162,8 +164,11 @@ start_link(struct nats_conn *c)
 
 	if (server == NULL)
 		return;
-	c->link = nats_link_start(c->settings, server, tls_name_for(c, server, tls_name, sizeof tls_name),
-				  c->wake_fd, &e);
+	if (helper_running() > HANGING_MAX)
+		error_set(&e, ERR_SYSTEM, "%s: too many earlier attempts still hang", server);
+	else
+		c->link = nats_link_start(c->settings, server,
+					  tls_name_for(c, server, tls_name, sizeof tls_name), c->wake_fd, &e);
 	if (c->link != NULL) {
 		/* Greeting, login and a second greeting each have their time. */
 		arm(c->retry_event, 3 * c->settings->connect_timeout_ms + 1000);
@@ -397,7 +402,10 @@ nats_conn_stop(struct nats_conn *c)
 void
 nats_conn_reconnect(struct nats_conn *c, const char *reason)
 {
-	conn_lost(c, reason);
+	if (c->up)
+		conn_lost(c, reason);
+	else if (c->started && c->link == NULL)
+		arm(c->retry_event, 0);
 }
 
 void
@@ -471,6 +479,6 @@ void
 nats_library_stop(void)
 {
 	/* A helper thread that hangs in a handshake ends with the process. */
-	if (helper_wait_all(1000))
+	if (helper_wait_all(EXIT_WAIT_MS))
 		nats_Close();
 }

@@ -10,8 +10,8 @@
  * cluster told us of are used too, servers it no longer has are forgotten; on lame duck the connection
  * moves to another server.
  *
- * Nothing here blocks the loop for more than 10 ms, also under TLS: a record is read only when it is
- * there as a whole, and no more is written than the socket takes (doc/internals.md).
+ * Nothing here blocks the loop for more than 10 ms, also under TLS, where a thread moves the bytes between
+ * the library and the network (doc/internals.md). Owners see one thread, the loop's.
  *
  * While nothing arrives the connection asks the server for a sign of life every 2 s and is lost after
  * three without an answer.
@@ -81,7 +81,7 @@ void nats_conn_start(struct nats_conn *c);
 /* Closes and stops trying; no callback of the connection follows. Requests that are out end now, with
  * NATS_REQUEST_LOST. */
 void nats_conn_stop(struct nats_conn *c);
-/* Closes if open and connects anew at once: `down` is called with reason. */
+/* Closes if open, and `down` is called with reason; connects anew at once. */
 void nats_conn_reconnect(struct nats_conn *c, const char *reason);
 /* Stops and frees it; requests that are out end without a callback. May be called from a callback. */
 void nats_conn_free(struct nats_conn **c);
@@ -94,9 +94,8 @@ bool nats_conn_server_at_least(const struct nats_conn *c, int major, int minor);
 /* ---- publishing ---------------------------------------------------------------------------------- */
 
 /*
- * Bytes that may be published now: the write buffer is bounded at 1 MiB, under TLS by what the socket
- * takes. 0 while down. A caller publishes while room is above 0 and then waits for `writable`.
- * A system call under TLS: ask once a batch, not once a message.
+ * Bytes that may be published now: what waits to be written is bounded at 1 MiB. 0 while down. A caller
+ * publishes while room is above 0 and then waits for `writable`. Cheap: may be asked for each message.
  */
 size_t nats_conn_room(struct nats_conn *c);
 
@@ -132,7 +131,9 @@ void nats_unsubscribe(struct nats_sub **s);
 /*
  * Stops and resumes delivery. While a subscription is paused and has more than 1 MiB or 8,192 messages
  * waiting, the connection's socket is not read either (so use connections of their own for source and
- * target). May be called from within the callback: the message being delivered counts as delivered.
+ * target); then unanswered pings do not count, and requests wait. A puller's subscription is no reason for
+ * that: its credit bounds what can wait. May be called from within the callback: the message being
+ * delivered counts as delivered.
  */
 void nats_sub_pause(struct nats_sub *s);
 void nats_sub_resume(struct nats_sub *s);

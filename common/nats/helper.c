@@ -72,6 +72,17 @@ helper_start(void (*fn)(void *arg), void *arg, struct error *e)
 	return error_set_errno(e, ERR_SYSTEM, "cannot start a thread");
 }
 
+unsigned
+helper_running(void)
+{
+	unsigned count;
+
+	pthread_mutex_lock(&lock);
+	count = running;
+	pthread_mutex_unlock(&lock);
+	return count;
+}
+
 bool
 helper_wait_all(int64_t timeout_ms)
 {

@@ -160,6 +160,9 @@ complete_greeting(struct nats_link *link)
 		(void)nats_greeting_read_peer(&link->greeting, link->fd, link->settings->connect_timeout_ms,
 					      NULL);
 	}
+	/* Not known: then nobody is refused for it. */
+	if (link->greeting.server_id[0] == '\0')
+		info->jetstream = true;
 	info->max_payload = (uint64_t)natsConnection_GetMaxPayload(link->nc);
 	info->headers = natsConnection_HasHeaderSupport(link->nc) == NATS_OK;
 	snprintf(info->url, sizeof info->url, "%s", link->server);

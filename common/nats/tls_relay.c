@@ -34,7 +34,9 @@ struct bytes {
 struct tls_relay {
 	int network, library; /* the thread's; network stays valid as long as there is a reference */
 	struct bytes inward, outward;
-	size_t waiting; /* atomic: outward.len */
+	size_t whole;                                     /* so much of inward is the rest of whole records */
+	enum { KIND_UNKNOWN, KIND_TLS, KIND_PLAIN } kind; /* by the first byte that came */
+	size_t waiting;                                   /* atomic: outward.len */
 
 	pthread_mutex_t lock;
 	int wake_fd;      /* -1 once it is over */
@@ -84,16 +86,14 @@ bytes_write(struct bytes *b, size_t len, int fd)
 	return true;
 }
 
-/* Length of the whole records at the start; all of it if this is no TLS. */
+/* How far whole records reach, of which those up to done are known. */
 static size_t
-whole_records(const struct bytes *b)
+whole_records(const struct bytes *b, size_t done)
 {
 	const unsigned char *at = (const unsigned char *)b->data + b->start;
-	size_t done = 0, len;
+	size_t len;
 
 	while (b->len - done >= RECORD_HEADER) {
-		if (at[done] < 20 || at[done] > 24)
-			return b->len;
 		len = RECORD_HEADER + (size_t)(at[done + 3] << 8 | at[done + 4]);
 		if (b->len - done < len)
 			break;
@@ -144,12 +144,35 @@ account(struct tls_relay *r)
 	pthread_mutex_unlock(&r->lock);
 }
 
+/* Looks how much may go to the library. Whether the server speaks TLS is not always known beforehand; no
+ * line of the plain protocol begins like a record. */
+static void
+judge(struct tls_relay *r)
+{
+	const unsigned char *first = (const unsigned char *)r->inward.data + r->inward.start;
+
+	if (r->inward.len > 0 && r->kind == KIND_UNKNOWN)
+		r->kind = *first >= 20 && *first <= 24 ? KIND_TLS : KIND_PLAIN;
+	r->whole = r->kind == KIND_TLS ? whole_records(&r->inward, r->whole) : r->inward.len;
+}
+
+static bool
+pass_inward(struct tls_relay *r)
+{
+	size_t before = r->inward.len;
+
+	if (r->whole == 0)
+		return true;
+	if (!bytes_write(&r->inward, r->whole, r->library))
+		return false;
+	r->whole -= before - r->inward.len;
+	return true;
+}
+
 /* Moves what can be moved without waiting. False when it is over. */
 static bool
 move(struct tls_relay *r, const struct pollfd *network, const struct pollfd *library)
 {
-	size_t whole;
-
 	if ((library->revents & (POLLIN | POLLHUP | POLLERR)) != 0 && !bytes_read(&r->outward, r->library))
 		return false;
 	if (r->outward.len > 0 && !bytes_write(&r->outward, r->outward.len, r->network))
@@ -157,8 +180,8 @@ move(struct tls_relay *r, const struct pollfd *network, const struct pollfd *lib
 	if ((network->revents & (POLLIN | POLLHUP | POLLERR)) != 0 && r->inward.len < INWARD_MAX &&
 	    !bytes_read(&r->inward, r->network))
 		return false;
-	whole = whole_records(&r->inward);
-	return whole == 0 || bytes_write(&r->inward, whole, r->library);
+	judge(r);
+	return pass_inward(r);
 }
 
 static short
@@ -176,7 +199,7 @@ relay_main(void *arg)
 
 	while (going) {
 		fds[0].events = events(r->inward.len<INWARD_MAX, r->outward.len> 0);
-		fds[1].events = events(true, whole_records(&r->inward) > 0);
+		fds[1].events = events(true, r->whole > 0);
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
 			break;
 		going = move(r, &fds[0], &fds[1]);

@@ -148,7 +148,7 @@ START_TEST(asks)
 	ck_assert_int_eq(b.result, NATS_NO_RESPONDERS_REPLY);
 	ck_assert_int_eq(c.result, NATS_REQUEST_TIMEOUT);
 
-	/* The lane of the first is used again; what is cancelled is silent. */
+	/* The slot of the first is used again; what is cancelled is silent. */
 	r = nats_conn_request(o.conn, "echo", NULL, 0, "4", 1, 500, on_answer, &b, &e);
 	ck_assert_ptr_nonnull(nats_conn_request(o.conn, "echo", NULL, 0, "5", 1, 500, on_answer, &a, &e));
 	nats_request_cancel(&r);
@@ -301,6 +301,139 @@ START_TEST(sends_large_messages_and_refuses_larger_ones)
 }
 END_TEST
 
+/* ---- much to deliver -------------------------------------------------------------------------------- */
+
+static void
+count_slowly(void *arg, const struct nats_message *m)
+{
+	struct mono end = mono_add_ms(mono_now(), 1);
+	int *count = arg;
+
+	(void)m;
+	++*count;
+	while (!mono_reached(mono_now(), end))
+		;
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	int *ticks = arg;
+
+	(void)fd;
+	(void)what;
+	++*ticks;
+}
+
+START_TEST(lets_others_run_while_much_waits)
+{
+	struct timeval tv = {0, 5000};
+	struct test_server server;
+	struct event *ticker;
+	struct nats_sub *sub, *other;
+	struct owner o;
+	struct got g;
+	int count = 0, ticks = 0, i;
+
+	test_server_start(&server, NULL);
+	owner_connect(&o, base, server.url, NULL);
+	got_init(&g);
+	other = nats_conn_subscribe(o.conn, "y", got_message, &g, NULL);
+	sub = nats_conn_subscribe(o.conn, "x", count_slowly, &count, NULL);
+	for (i = 0; i < 1000; i++)
+		nats_conn_publish(o.conn, "x", NULL, NULL, 0, "x", 1, NULL);
+	nats_conn_publish(o.conn, "y", NULL, NULL, 0, "y", 1, NULL);
+	ticker = event_new(base, -1, EV_PERSIST, on_tick, &ticks);
+	event_add(ticker, &tv);
+	ck_assert(RUN_UNTIL(base, 3000, count > 0));
+	ck_assert(RUN_UNTIL(base, 10000, count == 1000));
+	/* a slice of 10 ms is up to 16 messages of 1 ms */
+	ck_assert_int_ge(ticks, 40);
+	ck_assert_int_eq(g.count, 1);
+	event_free(ticker);
+	nats_unsubscribe(&sub);
+	nats_unsubscribe(&other);
+	got_fini(&g);
+	nats_conn_free(&o.conn);
+	test_server_stop(&server);
+}
+END_TEST
+
+START_TEST(stops_reading_for_a_paused_subscription)
+{
+	struct test_server server;
+	struct answer a = {0};
+	struct nats_sub *sub, *echo_sub;
+	struct owner o, sender;
+	struct got g;
+	long sent = 0;
+	static char data[1000];
+
+	test_server_start(&server, "write_deadline: 60s\n");
+	owner_connect(&o, base, server.url, NULL);
+	owner_connect(&sender, base, server.url, NULL);
+	got_init(&g);
+	sub = nats_conn_subscribe(o.conn, "x", got_message, &g, NULL);
+	echo_sub = nats_conn_subscribe(o.conn, "echo", echo, &o, NULL);
+	RUN_UNTIL(base, 100, false);
+	nats_sub_pause(sub);
+	for (; sent < 20000; sent++) {
+		ck_assert(RUN_UNTIL(base, 5000, nats_conn_room(sender.conn) > 0));
+		nats_conn_publish(sender.conn, "x", NULL, NULL, 0, data, sizeof data, NULL);
+	}
+	RUN_UNTIL(base, 500, false);
+	/* Neither is the connection lost nor the question, though nobody reads for long. */
+	ck_assert_ptr_nonnull(nats_conn_request(o.conn, "echo", NULL, 0, "1", 1, 1000, on_answer, &a, NULL));
+	ck_assert(!RUN_UNTIL(base, 10000, o.downs > 0 || a.count > 0));
+	ck_assert_int_eq(g.count, 0);
+	nats_sub_resume(sub);
+	ck_assert(RUN_UNTIL(base, 10000, g.count == sent && a.count == 1));
+	ck_assert_int_eq(a.result, NATS_REPLY);
+	ck_assert_int_eq(o.downs, 0);
+	nats_unsubscribe(&sub);
+	nats_unsubscribe(&echo_sub);
+	got_fini(&g);
+	nats_conn_free(&o.conn);
+	nats_conn_free(&sender.conn);
+	test_server_stop(&server);
+}
+END_TEST
+
+static void
+hold_message(void *arg, const struct nats_message *m)
+{
+	struct nats_held ***next = arg;
+
+	*(*next)++ = nats_message_hold(m);
+}
+
+START_TEST(keeps_held_messages)
+{
+	struct test_server server;
+	struct owner o;
+	struct nats_sub *sub;
+	struct nats_held *held[2] = {NULL, NULL};
+	struct nats_held **next = held;
+
+	test_server_start(&server, NULL);
+	owner_connect(&o, base, server.url, NULL);
+	sub = nats_conn_subscribe(o.conn, "x.*", hold_message, &next, NULL);
+	nats_conn_publish(o.conn, "x.1", NULL, "A: 1\r\n", 6, "one", 3, NULL);
+	nats_conn_publish(o.conn, "x.2", "r", NULL, 0, "two", 3, NULL);
+	ck_assert(RUN_UNTIL(base, 2000, held[1] != NULL));
+	nats_unsubscribe(&sub);
+	nats_conn_free(&o.conn);
+	test_server_stop(&server);
+	ck_assert_str_eq(nats_held_message(held[0])->subject, "x.1");
+	ck_assert_int_eq(memcmp(nats_held_message(held[0])->headers, "NATS/1.0\r\nA: 1\r\n\r\n", 18), 0);
+	ck_assert_str_eq(nats_held_message(held[0])->data, "one");
+	ck_assert_str_eq(nats_held_message(held[1])->reply, "r");
+	nats_held_free(&held[0]);
+	nats_held_free(&held[1]);
+	ck_assert_ptr_null(held[1]);
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -317,6 +450,9 @@ unit_suite(void)
 	tcase_add_test(tc, keeps_odd_headers);
 	tcase_add_test(tc, keeps_odder_blocks);
 	tcase_add_test(tc, sends_large_messages_and_refuses_larger_ones);
+	tcase_add_test(tc, lets_others_run_while_much_waits);
+	tcase_add_test(tc, stops_reading_for_a_paused_subscription);
+	tcase_add_test(tc, keeps_held_messages);
 	suite_add_tcase(s, tc);
 	return s;
 }

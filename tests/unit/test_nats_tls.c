@@ -119,6 +119,54 @@ START_TEST(connects_with_certificates)
 }
 END_TEST
 
+/* Sizes and contents that follow from a number. */
+static size_t
+bulk_size(int i)
+{
+	return (size_t)(i * 7919 % 60000) + 1;
+}
+
+static void
+check_bulk(void *arg, const struct nats_message *m)
+{
+	int *count = arg;
+	size_t i = 0;
+
+	ck_assert_uint_eq(m->data_len, bulk_size(*count));
+	while (i < m->data_len && m->data[i] == (char)*count)
+		i++;
+	ck_assert_uint_eq(i, m->data_len);
+	++*count;
+}
+
+START_TEST(moves_much_both_ways)
+{
+	enum { COUNT = 3000 };
+	static char data[60001];
+	struct test_server server;
+	struct nats_sub *sub;
+	struct owner o;
+	int count = 0, i;
+	char url[64];
+
+	start_server(&server, "", url, sizeof url);
+	owner_connect(&o, base, url, &client_tls);
+	sub = nats_conn_subscribe(o.conn, "x", check_bulk, &count, NULL);
+	for (i = 0; i < COUNT; i++) {
+		memset(data, i, bulk_size(i));
+		ck_assert(RUN_UNTIL(base, 5000, nats_conn_room(o.conn) > 0));
+		nats_conn_publish(o.conn, "x", NULL, NULL, 0, data, bulk_size(i), NULL);
+		/* now and then the loop is late, and everything fills up */
+		if (i % 500 == 0)
+			usleep(100000);
+	}
+	ck_assert(RUN_UNTIL(base, 20000, count == COUNT));
+	nats_unsubscribe(&sub);
+	nats_conn_free(&o.conn);
+	test_server_stop(&server);
+}
+END_TEST
+
 START_TEST(switches_to_tls_when_the_server_wants_it)
 {
 	struct test_server server;
@@ -419,6 +467,7 @@ unit_suite(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, connects_with_certificates);
+	tcase_add_test(tc, moves_much_both_ways);
 	tcase_add_test(tc, switches_to_tls_when_the_server_wants_it);
 	tcase_add_test(tc, explains_refusals);
 	tcase_add_test(tc, keeps_odd_headers_under_tls);
