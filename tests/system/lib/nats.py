@@ -472,7 +472,11 @@ class Client:
         return self.api_retry(f"CONSUMER.LIST.{stream}").get("consumers") or []
 
     def delete_consumer(self, stream, name):
-        self.api(f"CONSUMER.DELETE.{stream}.{name}")
+        try:
+            self.api(f"CONSUMER.DELETE.{stream}.{name}")
+        except ApiError as e:
+            if e.code != 500:
+                raise  # else it is gone but for a file that the server was just writing
 
     def step_down(self, stream):
         return self.api(f"STREAM.LEADER.STEPDOWN.{stream}")
