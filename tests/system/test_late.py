@@ -3,11 +3,15 @@
 The chain fences slot numbers, not contents: such a publish may take a slot that now belongs to another
 message. It must end as an incident, with nothing lost."""
 
+import pytest
+
 from lib.audit import Audit, origin_of
 from lib.nats import block
 from lib.proc import wait_until
+from lib.replicator import wait_gone
 from lib.writer import fill
 
+WRITERS = pytest.mark.parametrize("writers", ["exclusive", "auto"])
 BASE = 10
 
 
@@ -17,6 +21,13 @@ def fill_pairs(source, pairs):
         for n in range(pairs):
             c.js_publish("s.a", b"a%d" % n)
             c.js_publish("s.b", b"b%d" % n)
+
+
+def end(r):
+    """The worker too: it settles for a while when its supervisor is gone."""
+    pid = r.worker_pid()
+    r.kill()
+    wait_gone([pid])
 
 
 def start_again_with_another_map(r):
@@ -35,13 +46,14 @@ def lost_of_b(report):
     return [x for x in report.lost if x[1] == "s.b"]
 
 
-def test_played_by_a_test(scene, source, target):
+@WRITERS
+def test_played_by_a_test(scene, source, target, writers):
     """The test sends what an old worker could have sent: source message 12 at slot 12."""
     fill(source, BASE)
-    r = scene.replicate(source, target)
+    r = scene.replicate(source, target, target_writers=writers)
     r.wait_committed(BASE)
     wait_until(lambda: r.database("SELECT source_seq FROM checkpoint") == [(BASE,)], 10, "the checkpoint")
-    r.kill()
+    end(r)
     fill_pairs(source, 5)  # 11 = a, 12 = b, 13 = a, …
     start_again_with_another_map(r)
     c, s = scene.client(target), scene.client(source)
@@ -59,13 +71,14 @@ def test_played_by_a_test(scene, source, target):
     assert r.wait_incident("12")
 
 
-def test_that_takes_the_slot_of_another_message(scene, source, target):
+@WRITERS
+def test_that_takes_the_slot_of_another_message(scene, source, target, writers):
     """The late one is not a repeat but a message that the new map leaves out."""
     fill(source, BASE)
-    r = scene.replicate(source, target)
+    r = scene.replicate(source, target, target_writers=writers)
     r.wait_committed(BASE)
     wait_until(lambda: r.database("SELECT source_seq FROM checkpoint") == [(BASE,)], 10, "the checkpoint")
-    r.kill()
+    end(r)
     fill_pairs(source, 5)
     start_again_with_another_map(r)
     c, s = scene.client(target), scene.client(source)
@@ -79,18 +92,19 @@ def test_that_takes_the_slot_of_another_message(scene, source, target):
     assert not lost_of_b(report) and not report.doubled and not report.changed, str(report)
 
 
-def test_of_a_real_old_connection(scene, source, target):
+@WRITERS
+def test_of_a_real_old_connection(scene, source, target, writers):
     """The old worker's bytes are on their way when it dies, and arrive when its successor is at work."""
     link = scene.link(target)
     fill(source, BASE)
-    r = scene.replicate(source, target, target_port=link.port)
+    r = scene.replicate(source, target, target_port=link.port, target_writers=writers)
     r.wait_committed(BASE)
     wait_until(lambda: r.database("SELECT source_seq FROM checkpoint") == [(BASE,)], 10, "the checkpoint")
     link.freeze_now("up")
     sent = link.stats()["up_bytes"]
     fill_pairs(source, 5)
     r.wait_topic(lambda t: (t["inflight"] or 0) > 0, 10, what="with messages on their way")
-    r.kill()
+    end(r)
     assert link.stats()["up_bytes"] == sent
     start_again_with_another_map(r)
     c = scene.client(target)
