@@ -7,6 +7,7 @@ worker_unit_tests = \
 	test_compose \
 	test_gap \
 	test_pipeline \
+	test_pipeline_sim \
 	test_position \
 	test_refusal \
 	test_seqset \
@@ -30,6 +31,10 @@ test_gap_LDADD = $(WORKER_UNIT_LDADD)
 test_pipeline_SOURCES = tests/unit/test_pipeline.c $(unit_sources)
 test_pipeline_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_pipeline_LDADD = $(WORKER_UNIT_LDADD)
+
+test_pipeline_sim_SOURCES = tests/unit/test_pipeline_sim.c tests/unit/sim_model.c tests/unit/sim_model.h tests/unit/sim_worker.c tests/unit/sim_worker.h $(unit_sources)
+test_pipeline_sim_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_pipeline_sim_LDADD = $(WORKER_UNIT_LDADD)
 
 test_position_SOURCES = tests/unit/test_position.c $(unit_sources)
 test_position_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

@@ -16,6 +16,7 @@ libsrworker_a_SOURCES = \
 	worker/poll.c \
 	worker/position.c \
 	worker/position.h \
+	worker/position_rewind.c \
 	worker/progress.c \
 	worker/provision.c \
 	worker/provision.h \

@@ -62,8 +62,11 @@ struct pipeline {
 	uint64_t source_seq, target_seq; /* settled */
 	uint64_t offered_seq;
 	uint64_t stretch_end;
-	uint64_t floor, floor_until; /* of what was found beyond S, until S has passed it */
-	bool same_streams;           /* at the restart, what was found before counts */
+	uint64_t used_end;                       /* of what was in flight before */
+	uint64_t floor, floor_until, late_until; /* as in pipeline_start, until S has passed it */
+	bool same_streams;                       /* at the restart, what was found before counts */
+	uint32_t sent;                           /* since the restart */
+	uint32_t window_most;                    /* no window was ever larger */
 	uint64_t bytes;
 
 	uint32_t window;     /* messages that may be in flight now */
@@ -71,7 +74,7 @@ struct pipeline {
 
 	uint32_t since_reply_msgs;
 	uint64_t since_reply_bytes;
-	bool reply_next; /* the first entry after a restart */
+	bool broken; /* a publish was refused, or stored in another slot */
 	struct mono last_sent;
 
 	struct subject_slot *subjects;
@@ -114,6 +117,7 @@ pipeline_new(const struct pipeline_config *config, pipeline_drop_fn *drop, void 
 	p->ring = xcalloc(p->cap, sizeof *p->ring);
 	p->head = p->next = 1;
 	p->window = WINDOW_START < config->window_max ? WINDOW_START : config->window_max;
+	p->window_most = config->window_max;
 	return p;
 }
 
@@ -141,24 +145,21 @@ pipeline_free(struct pipeline **pp)
 	*pp = NULL;
 }
 
-/* The last source sequence of what is at the target beyond S. */
 static uint64_t
-settled_until(const struct pipeline *p, const struct seqset *settled_beyond)
+higher(uint64_t a, uint64_t b)
 {
-	uint64_t until = p->floor_until;
-
-	if (p->mode == PIPELINE_SUBJECT && p->head < p->next && p->offered_seq > until)
-		until = p->offered_seq;
-	if (settled_beyond != NULL && settled_beyond->highest > until)
-		until = settled_beyond->highest;
-	return until;
+	return a > b ? a : b;
 }
 
 void
 pipeline_stop(struct pipeline *p, struct seqset *settled_beyond, bool fault)
 {
+	p->used_end = pipeline_used_end(p);
 	p->floor = pipeline_floor(p);
-	p->floor_until = settled_until(p, settled_beyond);
+	if (settled_beyond != NULL)
+		p->floor_until = higher(p->floor_until, settled_beyond->highest);
+	if (p->mode == PIPELINE_SUBJECT && p->head < p->next)
+		p->late_until = higher(p->late_until, p->offered_seq);
 	p->same_streams = settled_beyond != NULL;
 	for (uint64_t id = p->head; id < p->next; id++) {
 		struct entry *e = at(p, id);
@@ -190,21 +191,24 @@ make_subject_tables(struct pipeline *p)
 	p->ready_head = p->ready_count = 0;
 }
 
+static bool
+has_floor(const struct pipeline *p)
+{
+	return p->source_seq < p->floor_until || p->source_seq < p->late_until;
+}
+
 /* What was found at this restart, and what the one before had found. */
 static void
 keep_floor(struct pipeline *p, const struct pipeline_start *start)
 {
-	if (!p->same_streams || p->floor_until <= start->source_seq) {
+	bool kept = p->same_streams && has_floor(p), found = start->floor_until + start->late_until > 0;
+
+	if (!p->same_streams)
+		p->floor_until = p->late_until = 0;
+	if (found && (!kept || start->floor < p->floor))
 		p->floor = start->floor;
-		p->floor_until = start->floor_until;
-		return;
-	}
-	if (start->floor_until == 0)
-		return;
-	if (start->floor < p->floor)
-		p->floor = start->floor;
-	if (start->floor_until > p->floor_until)
-		p->floor_until = start->floor_until;
+	p->floor_until = higher(p->floor_until, start->floor_until);
+	p->late_until = higher(p->late_until, start->late_until);
 }
 
 void
@@ -214,10 +218,13 @@ pipeline_restart(struct pipeline *p, const struct pipeline_start *start)
 	p->source_seq = p->offered_seq = start->source_seq;
 	p->target_seq = start->target_seq;
 	p->stretch_end = start->stretch_end;
+	if (!p->same_streams || start->used_end > p->used_end)
+		p->used_end = start->used_end;
 	keep_floor(p, start);
+	p->sent = 0;
 	p->since_reply_msgs = 0;
 	p->since_reply_bytes = 0;
-	p->reply_next = true;
+	p->broken = false;
 	p->window_limited = false;
 	if (p->mode == PIPELINE_SUBJECT)
 		make_subject_tables(p);
@@ -232,6 +239,8 @@ pipeline_limit_window(struct pipeline *p, uint32_t window_max)
 	if (p->mode == PIPELINE_SUBJECT && window_max > p->subject_cap / 2 && p->subject_cap > 0)
 		window_max = (uint32_t)(p->subject_cap / 2);
 	p->config.window_max = window_max;
+	if (window_max > p->window_most)
+		p->window_most = window_max;
 	if (p->window > window_max)
 		p->window = window_max;
 }
@@ -273,7 +282,7 @@ pipeline_floor(const struct pipeline *p)
 
 	if (p->mode == PIPELINE_SUBJECT && p->head < p->next)
 		floor = at(p, p->head)->floor; /* copies of later ones were stored behind it */
-	return p->source_seq < p->floor_until && p->floor < floor ? p->floor : floor;
+	return has_floor(p) && p->floor < floor ? p->floor : floor;
 }
 
 bool
@@ -403,11 +412,11 @@ grow_ring(struct pipeline *p)
 static bool
 wants_reply(struct pipeline *p, bool more)
 {
-	bool full = !pipeline_has_room(p);
+	bool full = !pipeline_has_room(p), alone = p->next - p->head == 1;
 
 	if (full)
 		p->window_limited = true;
-	return p->mode == PIPELINE_SUBJECT || p->reply_next || !more || full ||
+	return p->mode == PIPELINE_SUBJECT || alone || !more || full ||
 	       p->since_reply_msgs >= p->config.reply_every_msgs ||
 	       p->since_reply_bytes >= p->config.reply_every_bytes ||
 	       slot_of(p, p->next - 1) <= p->stretch_end;
@@ -444,6 +453,9 @@ pipeline_send(struct pipeline *p, uint64_t seq, int64_t stored_ms, uint64_t byte
 	    .state = ENTRY_SENT,
 	    .next_same = NONE,
 	};
+	/* What was in flight before is no more than a window: all of it is at or below this one. */
+	if (++p->sent == p->window_most && seq < p->late_until)
+		p->late_until = seq;
 	p->bytes += bytes;
 	p->since_reply_msgs++;
 	p->since_reply_bytes += bytes;
@@ -455,7 +467,6 @@ pipeline_send(struct pipeline *p, uint64_t seq, int64_t stored_ms, uint64_t byte
 	ticket.reply = wants_reply(p, more);
 	if (ticket.reply && !ticket.wait) {
 		e->asked = now;
-		p->reply_next = false;
 		p->since_reply_msgs = 0;
 		p->since_reply_bytes = 0;
 	}
@@ -493,6 +504,7 @@ settle_chain(struct pipeline *p, uint64_t id, uint64_t seq, const char **why)
 	uint32_t count = (uint32_t)(id - p->head + 1);
 
 	if (seq != slot_of(p, id)) {
+		p->broken = true;
 		*why = "the target acknowledged another sequence than the chain's";
 		return PIPELINE_REWIND;
 	}
@@ -505,6 +517,16 @@ settle_chain(struct pipeline *p, uint64_t id, uint64_t seq, const char **why)
 	p->target_seq = seq;
 	grow_window(p, count);
 	return PIPELINE_GO_ON;
+}
+
+/* A copy that was there before it was offered: an old connection or another process put it there. */
+static void
+lower_floor(struct pipeline *p, uint64_t below, uint64_t until)
+{
+	if (below >= pipeline_floor(p) || until <= p->source_seq)
+		return;
+	p->floor = below;
+	p->floor_until = higher(p->floor_until, until);
 }
 
 static enum pipeline_verdict
@@ -520,6 +542,7 @@ settle_subject(struct pipeline *p, uint64_t id, uint64_t seq)
 	subject_leave(p, e);
 	while (p->head < p->next && at(p, p->head)->state == ENTRY_SETTLED)
 		leave_ring(p);
+	lower_floor(p, seq - 1, e->seq);
 	grow_window(p, 1);
 	return PIPELINE_GO_ON;
 }
@@ -533,6 +556,7 @@ pipeline_reply(struct pipeline *p, uint32_t epoch, uint64_t id, const struct pip
 		return PIPELINE_GO_ON;
 	*seq = at(p, id)->seq;
 	if (!answer->accepted) {
+		p->broken = true;
 		*why = "a publish was refused";
 		return id == p->head || p->mode == PIPELINE_SUBJECT ? PIPELINE_REFUSED : PIPELINE_REWIND;
 	}
@@ -585,6 +609,12 @@ pipeline_tick(struct pipeline *p, struct mono now, const char **why)
 	return PIPELINE_REWIND;
 }
 
+bool
+pipeline_is_broken(const struct pipeline *p)
+{
+	return p->broken;
+}
+
 /* ---- reading ------------------------------------------------------------------------------------- */
 
 bool
@@ -626,6 +656,16 @@ uint64_t
 pipeline_stretch_end(const struct pipeline *p)
 {
 	return p->stretch_end;
+}
+
+uint64_t
+pipeline_used_end(const struct pipeline *p)
+{
+	uint64_t end = p->target_seq + (p->next - p->head);
+
+	if (p->mode == PIPELINE_SUBJECT || end < p->used_end)
+		end = p->used_end;
+	return end > p->stretch_end ? end : p->stretch_end;
 }
 
 int64_t

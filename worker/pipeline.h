@@ -9,7 +9,8 @@
  * Nats-Expected-Last-Sequence = slot − 1, where slots follow T without a hole. An accepted reply for
  * slot N therefore proves every entry up to N. A reply is asked for when `reply_every` messages or bytes
  * have gone since the last one, when the source has nothing more at hand, when the window is full, for
- * the first entry after a restart, and for each entry of the stretch. In the stretch a slot may hold
+ * an entry that is alone in flight (another writer may have come while there was none), and for each
+ * entry of the stretch. In the stretch a slot may hold
  * something else than was sent into it, so there a reply proves its own entry alone.
  *
  * SUBJECT (a target that others write to): every entry asks for its reply; one entry a subject is in
@@ -47,9 +48,10 @@ struct pipeline_start {
 	uint64_t source_seq;  /* S: everything up to here is settled */
 	uint64_t target_seq;  /* T: last sequence of the target */
 	uint64_t stretch_end; /* slots up to here may be taken by a late publish of an old chain; 0: none */
-	/* Copies beyond S, up to source sequence floor_until, may be at the target already, all behind target
-	 * sequence floor. floor_until 0: none are. */
-	uint64_t floor, floor_until;
+	uint64_t used_end;    /* slots up to here may be taken by a late publish in the map of now */
+	/* Target sequence behind which copies beyond S are: those that were found, up to source sequence
+	 * floor_until, and those that may still come, up to late_until but no more than a window. 0: none. */
+	uint64_t floor, floor_until, late_until;
 };
 
 /* owner: given to whoever frees what an entry holds (the payload of a waiting entry). */
@@ -138,6 +140,9 @@ enum pipeline_verdict pipeline_reply(struct pipeline *p, uint32_t epoch, uint64_
 /* Looks for replies that are late. */
 enum pipeline_verdict pipeline_tick(struct pipeline *p, struct mono now, const char **why);
 
+/* CHAIN: true if a reply since the restart said that the chain is broken. */
+bool pipeline_is_broken(const struct pipeline *p);
+
 /* Read-only view for rewinds: the i-th unsettled entry (0 the oldest); false behind the last. */
 struct pipeline_entry_view {
 	uint64_t seq;
@@ -151,6 +156,12 @@ uint32_t pipeline_inflight_msgs(const struct pipeline *p);
 uint64_t pipeline_inflight_bytes(const struct pipeline *p);
 uint32_t pipeline_window(const struct pipeline *p);
 uint64_t pipeline_stretch_end(const struct pipeline *p);
+/*
+ * CHAIN: the highest slot that anything was sent into, on this connection or an earlier one. Where the map
+ * changes (a message is passed over that was sent before, or what is sent next gets another slot than it
+ * had), the stretch reaches up to here.
+ */
+uint64_t pipeline_used_end(const struct pipeline *p);
 /* When the source stored the oldest unsettled message; 0 if none is in flight. */
 int64_t pipeline_oldest_stored_ms(const struct pipeline *p);
 

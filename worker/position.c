@@ -89,6 +89,25 @@ memory_of_this_source(const struct position_facts *f)
 	       strcmp(f->memory.source_stream, f->source->name) == 0;
 }
 
+/* In a map_hash that says doubt: others write too. */
+#define DOUBT_SHARED UINT64_C(0x80000000)
+
+/* The checkpoint was written while the target's last message did not tell the position. */
+static bool
+in_doubt(const struct position_facts *f)
+{
+	return f->memory.map_hash <= POSITION_DOUBT_MAX;
+}
+
+/* What is ours beyond the checkpoint's source sequence lies behind this target sequence. */
+static uint64_t
+memory_floor(const struct position_facts *f)
+{
+	uint64_t behind = in_doubt(f) ? f->memory.map_hash & ~DOUBT_SHARED : 0;
+
+	return behind < f->memory.target_seq ? f->memory.target_seq - behind : 0;
+}
+
 /* The newest message of ours at the target, if one is known. */
 static const struct position_slot *
 newest_of_ours(const struct position_facts *f, uint64_t *at)
@@ -122,7 +141,7 @@ is_shared(const struct position_facts *f)
 	if (newest->kind != SLOT_GONE)
 		return newest->kind == SLOT_FOREIGN || newest->unordered;
 	if (f->have_memory)
-		return memory_of_this_target(f) && !f->memory_is_own && f->memory.map_hash == 0;
+		return memory_of_this_target(f) && in_doubt(f) && (f->memory.map_hash & DOUBT_SHARED) != 0;
 	return f->others_expected;
 }
 
@@ -347,24 +366,35 @@ same_settings(const struct position_facts *f)
 	return !memory_of_this_target(f) || f->memory.map_hash == f->map_hash;
 }
 
+/* Whether the checkpoint's source sequence is the position at its target sequence. */
+static bool
+is_pair(const struct position_facts *f)
+{
+	return !memory_of_this_target(f) || memory_floor(f) == f->memory.target_seq;
+}
+
 /* The message at the last sequence is gone: count from the newest pair that is known. */
 static void
 count_from_pair(const struct position_facts *f, struct position *out)
 {
-	uint64_t at = 0, seq = 0, may_be = f->topic->max_inflight, behind;
+	uint64_t at = 0, seq = 0, end, behind;
 	const struct position_slot *ours = newest_of_ours(f, &at);
 
 	if (ours != NULL)
 		seq = (uint64_t)ours->origin.seq;
+	end = ours != NULL ? at + f->topic->max_inflight : 0;
+	if (memory_of_this_target(f) && f->memory.target_seq + f->memory.in_flight > end)
+		end = f->memory.target_seq + f->memory.in_flight;
 	if (memory_of_this_target(f) && memory_of_this_source(f) && f->memory.target_seq >= at) {
 		seq = f->memory.source_seq;
 		at = f->memory.target_seq;
-		may_be = f->memory.in_flight;
+		end = at + f->memory.in_flight;
 	}
 	behind = f->target->last_seq - at;
 	/* max_age: what was skipped then cannot be told from what would be skipped now. */
-	if (behind > may_be ||
-	    (behind > 0 && (!growth_is_ours(f, at) || !same_settings(f) || f->topic->max_age_ms > 0))) {
+	if (f->target->last_seq > end ||
+	    ((behind > 0 || !is_pair(f)) &&
+	     (!growth_is_ours(f, at) || !same_settings(f) || f->topic->max_age_ms > 0))) {
 		halt_between(f, seq, at, out);
 		return;
 	}
@@ -390,7 +420,7 @@ behind_others(const struct position_facts *f, bool remembered, struct position *
 	if (f->last.kind == SLOT_FOREIGN && !f->others_seen)
 		incident(out, "foreign_writer",
 			 "the target's last message is not this topic's although target_writers = exclusive");
-	out->scan_from = remembered ? f->memory.target_seq : 0;
+	out->scan_from = remembered ? memory_floor(f) : 0;
 	if (remembered)
 		go_from(out, f->memory.source_seq, "from the checkpoint, behind other writers");
 	else
@@ -408,19 +438,30 @@ none_gone_behind(const struct position_facts *f, uint64_t after)
 }
 
 /*
- * The target's last message is ours. If chains with other maps have written there since the checkpoint,
- * it does not tell what is there before it: that is read, if it can be.
+ * Chains with different maps may have written behind the checkpoint: the last message does not tell what
+ * is there before it. What is there is read, if all of it can be.
  */
+static bool
+from_doubt(const struct position_facts *f, struct position *out)
+{
+	uint64_t floor = memory_floor(f);
+
+	if (!in_doubt(f) || floor >= f->target->last_seq || !none_gone_behind(f, floor))
+		return false;
+	out->scan_from = floor;
+	go_from(out, f->memory.source_seq, "from the checkpoint and what was copied since");
+	out->outcome = POSITION_SCAN;
+	return true;
+}
+
 static void
 from_last_message(const struct position_facts *f, bool remembered, struct position *out)
 {
-	if (remembered && !same_settings(f) && none_gone_behind(f, f->memory.target_seq)) {
-		out->scan_from = f->memory.target_seq;
-		go_from(out, f->memory.source_seq, "from the checkpoint and what was copied since");
-		out->outcome = POSITION_SCAN;
-		return;
-	}
-	go_from(out, (uint64_t)f->last.origin.seq, "from the target's last message");
+	uint64_t seq = (uint64_t)f->last.origin.seq;
+
+	if (remembered && f->memory.target_seq == f->target->last_seq && f->memory.source_seq > seq)
+		seq = f->memory.source_seq;
+	go_from(out, seq, "from the target's last message");
 }
 
 static void
@@ -429,9 +470,11 @@ from_exclusive_target(const struct position_facts *f, struct position *out)
 	uint64_t at;
 	bool remembered = memory_of_this_target(f) && memory_of_this_source(f);
 
+	if (!f->others_seen && remembered && from_doubt(f, out))
+		return;
 	if (f->others_seen)
 		behind_others(f, remembered, out);
-	else if (remembered && f->memory.target_seq == f->target->last_seq)
+	else if (remembered && memory_floor(f) == f->target->last_seq)
 		go_from(out, f->memory.source_seq, "from the checkpoint, which the target confirms");
 	else if (f->last.kind == SLOT_OURS && !f->last.unordered)
 		from_last_message(f, remembered, out);
@@ -447,7 +490,7 @@ static void
 from_shared_target(const struct position_facts *f, struct position *out)
 {
 	if (memory_of_this_source(f)) {
-		out->scan_from = memory_of_this_target(f) ? f->memory.target_seq : 0;
+		out->scan_from = memory_of_this_target(f) ? memory_floor(f) : 0;
 		go_from(out, f->memory.source_seq, "from the checkpoint");
 	} else {
 		from_nothing(f, out);
@@ -458,7 +501,7 @@ static void
 resume_from_checkpoint(const struct position_facts *f, struct position *out)
 {
 	if (memory_of_this_target(f))
-		out->scan_from = f->memory.target_seq;
+		out->scan_from = memory_floor(f);
 	go_from(out, f->memory.source_seq, "from the checkpoint, as resume_from says");
 }
 
@@ -486,23 +529,26 @@ resume_as_told(const struct position_facts *f, struct position *out)
 	return true;
 }
 
-/*
- * Slots that an old chain could still take. With the same settings and a checkpoint the map is the same,
- * and a late publish fills its own slot or fails.
- */
+/* The highest slot that an old chain could still take. */
 static uint64_t
-stretch_end(const struct position_facts *f, const struct position *out)
+used_end(const struct position_facts *f)
 {
-	uint64_t last = f->target->last_seq, end = last;
-	bool same_map = memory_of_this_target(f) && same_settings(f) && f->topic->max_age_ms == 0 &&
-			!f->topic->ephemeral && !f->apply_resume && out->incident == NULL;
+	uint64_t last = f->target->last_seq;
 
-	if (same_map || (last == 0 && !f->have_memory))
+	if (last == 0 && !f->have_memory)
 		return 0;
-	if (memory_of_this_target(f))
-		end = f->memory.target_seq + f->memory.in_flight;
+	if (memory_of_this_target(f) && f->memory.target_seq + f->memory.in_flight >= last)
+		return f->memory.target_seq + f->memory.in_flight;
 	/* no checkpoint, or one that was kept from being written */
-	return end > last ? end : last + f->topic->max_inflight;
+	return last + f->topic->max_inflight;
+}
+
+/* With the same settings and a checkpoint the map is the same: a late publish fills its own slot or fails. */
+static bool
+same_map(const struct position_facts *f, const struct position *out)
+{
+	return memory_of_this_target(f) && same_settings(f) && f->topic->max_age_ms == 0 &&
+	       !f->topic->ephemeral && !f->apply_resume && out->incident == NULL;
 }
 
 /* Copies beyond the position are behind scan_from, and are of what the source holds now. */
@@ -510,7 +556,7 @@ static void
 read_back(const struct position_facts *f, struct position *out)
 {
 	out->start.floor = out->scan_from;
-	out->start.floor_until = f->source->last_seq;
+	out->start.floor_until = out->start.late_until = f->source->last_seq;
 }
 
 void
@@ -534,10 +580,12 @@ position_at_start(const struct position_facts *f, struct position *out)
 	}
 	if (shared && out->outcome == POSITION_GO)
 		out->outcome = POSITION_SCAN;
-	if (shared)
+	if (shared) {
 		out->start.mode = PIPELINE_SUBJECT;
-	else
-		out->start.stretch_end = stretch_end(f, out);
+	} else {
+		out->start.used_end = used_end(f);
+		out->start.stretch_end = same_map(f, out) ? 0 : out->start.used_end;
+	}
 	if (out->outcome == POSITION_SCAN)
 		read_back(f, out);
 }
@@ -551,142 +599,18 @@ void
 position_checkpoint(const struct pipeline *p, const struct conf_topic *topic, uint64_t map_hash,
 		    struct proto_checkpoint *checkpoint)
 {
-	uint64_t floor = pipeline_floor(p), stretch = pipeline_stretch_end(p);
+	uint64_t settled = pipeline_target_seq(p), stretch = pipeline_stretch_end(p);
 
 	checkpoint->source_seq = pipeline_source_seq(p);
-	checkpoint->target_seq = floor;
-	checkpoint->map_hash = pipeline_in_order(p) ? map_hash : 0;
+	checkpoint->target_seq = settled;
+	checkpoint->map_hash = pipeline_in_order(p) ? map_hash : settled - pipeline_floor(p);
 	checkpoint->in_flight = 0;
-	if (pipeline_mode(p) == PIPELINE_SUBJECT)
+	if (pipeline_mode(p) == PIPELINE_SUBJECT) {
+		checkpoint->map_hash |= DOUBT_SHARED;
 		return;
+	}
 	/* One is given at the latest when half a window has been settled; a window is in flight then. */
-	checkpoint->in_flight =
-	    pipeline_target_seq(p) - floor + (uint64_t)topic->max_inflight * 3 / 2 + WRITE_DELAY_MSGS;
-	if (stretch > floor + checkpoint->in_flight)
-		checkpoint->in_flight = stretch - floor;
-}
-
-/* ---- rewinds ------------------------------------------------------------------------------------- */
-
-/*
- * How many of the first slots hold what was sent into them, as far as can be read: a message that is in
- * its slot proves all slots before it. A message that is gone proves itself only if nothing that can be
- * read says otherwise, and no old chain could have put another one there.
- */
-static size_t
-slots_in_order(const struct pipeline *p, const struct position_slot *slots, size_t count)
-{
-	struct pipeline_entry_view entry;
-	bool doubt = pipeline_stretch_end(p) > pipeline_target_seq(p);
-	size_t proven = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		if (slots[i].kind == SLOT_GONE)
-			continue;
-		if (slots[i].kind == SLOT_OURS && pipeline_entry(p, i, &entry) &&
-		    (uint64_t)slots[i].origin.seq == entry.seq)
-			proven = i + 1;
-		else
-			doubt = true;
-	}
-	return doubt ? proven : count;
-}
-
-static void
-take_gone(const struct pipeline *p, size_t i, bool in_order, struct seqset *there,
-	  struct position_rewind *out)
-{
-	struct pipeline_entry_view entry;
-
-	if (in_order && pipeline_entry(p, i, &entry)) {
-		seqset_add(there, entry.seq);
-		out->found++;
-	} else {
-		out->uncertain++;
-	}
-}
-
-static void
-take_slot(const struct pipeline *p, const struct position_slot *slot, struct seqset *there,
-	  struct position_rewind *out)
-{
-	uint64_t seq = (uint64_t)slot->origin.seq;
-
-	if (slot->kind == SLOT_FOREIGN) {
-		out->foreign++;
-	} else if (seq <= pipeline_source_seq(p) || seqset_has(there, seq)) {
-		out->repeats++;
-		if (out->first_repeat == 0)
-			out->first_repeat = seq;
-	} else {
-		seqset_add(there, seq);
-		out->found++;
-	}
-}
-
-/* Entries that are not there although `highest`, which was sent later, is. */
-static void
-count_missing(const struct pipeline *p, size_t first, uint64_t highest, const struct seqset *there,
-	      struct position_rewind *out)
-{
-	struct pipeline_entry_view entry;
-
-	for (size_t i = first; pipeline_entry(p, i, &entry) && entry.seq < highest; i++) {
-		if (seqset_has(there, entry.seq))
-			continue;
-		out->missing++;
-		if (out->first_missing == 0)
-			out->first_missing = entry.seq;
-	}
-}
-
-static uint64_t
-highest_of(const struct position_slot *slots, size_t count)
-{
-	uint64_t highest = 0;
-
-	for (size_t i = 0; i < count; i++)
-		if (slots[i].kind == SLOT_OURS && (uint64_t)slots[i].origin.seq > highest)
-			highest = (uint64_t)slots[i].origin.seq;
-	return highest;
-}
-
-void
-position_rewind(const struct pipeline *p, const struct position_slot *slots, size_t count,
-		struct seqset *there, struct position_rewind *out)
-{
-	struct pipeline_entry_view entry;
-	size_t in_order = slots_in_order(p, slots, count), settled = 0;
-	uint64_t old_end = pipeline_target_seq(p) + pipeline_inflight_msgs(p);
-
-	memset(out, 0, sizeof *out);
-	out->source_seq = pipeline_source_seq(p);
-	out->stretch_end = pipeline_stretch_end(p);
-	for (size_t i = 0; i < count; i++) {
-		if (slots[i].kind == SLOT_GONE)
-			take_gone(p, i, i < in_order, there, out);
-		else
-			take_slot(p, &slots[i], there, out);
-	}
-	while (pipeline_entry(p, settled, &entry) && seqset_remove(there, entry.seq)) {
-		out->source_seq = entry.cover_seq;
-		settled++;
-	}
-	count_missing(p, settled, highest_of(slots, count), there, out);
-	if (settled != count && old_end > out->stretch_end)
-		out->stretch_end = old_end;
-}
-
-bool
-position_rewind_by_last(const struct pipeline *p, const struct position_slot *last, size_t count,
-			struct position_rewind *out)
-{
-	struct pipeline_entry_view entry;
-
-	if (pipeline_stretch_end(p) > pipeline_target_seq(p) || count == 0 || last->kind != SLOT_OURS ||
-	    !pipeline_entry(p, count - 1, &entry) || (uint64_t)last->origin.seq != entry.seq)
-		return false;
-	*out = (struct position_rewind){
-	    .source_seq = entry.cover_seq, .stretch_end = pipeline_stretch_end(p), .found = count};
-	return true;
+	checkpoint->in_flight = (uint64_t)topic->max_inflight * 3 / 2 + WRITE_DELAY_MSGS;
+	if (stretch > settled + checkpoint->in_flight)
+		checkpoint->in_flight = stretch - settled;
 }

@@ -65,7 +65,9 @@ struct position_facts {
 enum position_outcome {
 	POSITION_GO,   /* start and the rest are set */
 	POSITION_HALT, /* text says what a person has to decide */
-	POSITION_SCAN, /* the target must be read for our origins after scan_from first */
+	/* The target must be read for our origins after scan_from first. start.floor_until may then be
+	 * lowered to the highest that was found, which makes later starts read less. */
+	POSITION_SCAN,
 };
 struct position {
 	enum position_outcome outcome;
@@ -98,16 +100,22 @@ void position_take_start(struct position *position, uint64_t source_seq);
 
 /*
  * Fills what a checkpoint says of the position: sequences, in_flight and map_hash. The promise is that no
- * slot above target_seq + in_flight is taken before the next checkpoint; in_flight 0 says that others
- * write too, so that the target's growth tells nothing. A map_hash that no settings have (0) says that
- * the target's last message alone does not tell the position, and that old chains may be about.
+ * slot above target_seq + in_flight is taken before the next checkpoint. A map_hash up to
+ * POSITION_DOUBT_MAX, which no settings have, says that the target's last message alone does not tell the
+ * position: the topmost bit of it that others write too, the others how many messages up to target_seq may
+ * hold copies beyond source_seq.
  */
+#define POSITION_DOUBT_MAX UINT64_C(0xffffffff)
 void position_checkpoint(const struct pipeline *p, const struct conf_topic *topic, uint64_t map_hash,
 			 struct proto_checkpoint *checkpoint);
 
 /* What the slots behind T hold, compared with what was in flight. */
 struct position_rewind {
-	uint64_t source_seq;  /* settled now */
+	uint64_t source_seq; /* settled now */
+	/* So many of the next messages that policy does not skip are there; more than was known so far,
+	 * unless source_seq covers that now. */
+	uint64_t presettled;
+	bool presettled_anew;
 	uint64_t stretch_end; /* for the restart: of before, or the last slot that was in use if what comes
 			       * next gets other slots than it had */
 	uint64_t found;       /* copies of ours that were not known to be settled */
@@ -120,16 +128,17 @@ struct position_rewind {
 };
 /*
  * slots: of target sequences T+1 … T+count in order. The pipeline still holds its entries. Sequences that
- * are at the target beyond the new position go into *there. Where the publishes of before are known to be
- * dealt with, the caller need not heed stretch_end.
+ * are at the target beyond the new position go into *there.
  */
 void position_rewind(const struct pipeline *p, const struct position_slot *slots, size_t count,
 		     struct seqset *there, struct position_rewind *out);
 /*
- * The same from the last of count slots alone: outside a stretch a message that is in its slot proves all
- * before it. False, with *out as it was, if it is not; then all have to be read.
+ * The same from the last of count slots alone. It proves all before it where nobody else can have put a
+ * message into one of them: outside a stretch, at a target that is said to be exclusive, if no reply has
+ * said that the chain is broken. False, with *out as it was, if it is no proof; then all have to be read.
+ * (A message of another writer between ours in flight knocks one of them out, and the next follows on it.)
  */
-bool position_rewind_by_last(const struct pipeline *p, const struct position_slot *last, size_t count,
-			     struct position_rewind *out);
+bool position_rewind_by_last(const struct pipeline *p, const struct conf_topic *topic,
+			     const struct position_slot *last, size_t count, struct position_rewind *out);
 
 #endif

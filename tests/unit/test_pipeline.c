@@ -46,7 +46,7 @@ teardown(void)
 static void
 begin(enum pipeline_mode mode, uint64_t source_seq, uint64_t target_seq, uint64_t stretch_end)
 {
-	const struct pipeline_start start = {mode, source_seq, target_seq, stretch_end, 0, 0};
+	const struct pipeline_start start = {mode, source_seq, target_seq, stretch_end, 0, 0, 0, 0};
 
 	pipeline_restart(p, &start);
 }
@@ -835,7 +835,7 @@ END_TEST
 
 START_TEST(the_floor_of_a_start_holds_until_it_is_passed)
 {
-	const struct pipeline_start start = {PIPELINE_CHAIN, 10, 500, 0, 450, 12};
+	const struct pipeline_start start = {PIPELINE_CHAIN, 10, 500, 0, 0, 450, 12, 0};
 	struct seqset there;
 
 	seqset_init(&there);

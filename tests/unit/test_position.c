@@ -11,7 +11,8 @@
 #include "worker/compose.h"
 #include "worker/position.h"
 
-enum { HASH = 77, IN_FLIGHT = 100, WINDOW = 50 };
+enum { IN_FLIGHT = 100, WINDOW = 50 };
+static const uint64_t HASH = UINT64_C(0x7700000000000000);
 static const int64_t SOURCE_MADE = INT64_C(1700000000000000000);
 static const int64_t TARGET_MADE = INT64_C(1700000001000000000);
 
@@ -334,6 +335,7 @@ START_TEST(what_the_target_grew_by_is_counted)
 	    {510, 500, 700, 700, 10},          /* the same pair */
 	    {520, 515, 731, 731, 5},           /* a newer one says more */
 	    {515 + WINDOW, 515, 731, 731, WINDOW},
+	    {500 + IN_FLIGHT, 515, 731, 731, IN_FLIGHT - 15}, /* the checkpoint knows that it may be */
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -359,9 +361,9 @@ beyond_in_flight(void)
 }
 
 static void
-beyond_the_window(void)
+beyond_both(void)
 {
-	last_gone(516 + WINDOW, 515, ours(731));
+	last_gone(501 + IN_FLIGHT, 515, ours(731));
 }
 
 static void
@@ -436,7 +438,7 @@ unordered_among_them(void)
 
 START_TEST(what_cannot_be_counted_halts)
 {
-	static void (*const cases[])(void) = {beyond_in_flight, beyond_the_window,  beyond_without_checkpoint,
+	static void (*const cases[])(void) = {beyond_in_flight, beyond_both,        beyond_without_checkpoint,
 					      delete_markers,   schedules,          counters,
 					      sources,          other_filters,      other_filters_newer_pair,
 					      age_limit,        foreign_among_them, unordered_among_them};
@@ -980,8 +982,7 @@ START_TEST(auto_stays_shared_over_a_restart)
 		grown(540, cases[i].last);
 		facts.newest = cases[i].newest;
 		facts.newest_seq = cases[i].newest_seq;
-		facts.memory.in_flight = 0; /* as the checkpoint of a shared target says */
-		facts.memory.map_hash = 0;
+		facts.memory.map_hash = UINT64_C(0x80000000); /* as the checkpoint of a shared target says */
 		ck_scans(700, 500, PIPELINE_SUBJECT);
 	}
 }
@@ -1003,6 +1004,41 @@ START_TEST(auto_is_exclusive_until_a_foreign_message_is_seen)
 }
 END_TEST
 
+/* Somebody was heard while the chain was used: what it displaced is read back, whatever the end says. */
+START_TEST(others_that_were_heard_make_it_read)
+{
+	static const enum conf_target_writers writers[] = {TARGET_WRITERS_AUTO, TARGET_WRITERS_EXCLUSIVE};
+
+	facts.others_seen = facts.memory_is_own = true;
+	for (size_t i = 0; i < 2; i++) {
+		topic.target_writers = writers[i];
+		grown(540, ours(739));
+		ck_scans(700, 500, i == 0 ? PIPELINE_SUBJECT : PIPELINE_CHAIN);
+		grown(540, foreign);
+		ck_scans(700, 500, i == 0 ? PIPELINE_SUBJECT : PIPELINE_CHAIN);
+		ck_incident(NULL); /* it was told when they were heard */
+	}
+}
+END_TEST
+
+/* Where the target takes more than this topic sends, a first start expects others; later it knows. */
+START_TEST(others_that_are_expected_count_at_a_first_start)
+{
+	topic.target_writers = TARGET_WRITERS_AUTO;
+	facts.others_expected = true;
+	grown(540, ours(740));
+	ck_goes_from(740);
+	last_gone(510, 0, gone);
+	ck_goes_from(700);
+	facts.have_memory = facts.have_floor = false;
+	grown(0, gone);
+	ck_scans(0, 0, PIPELINE_SUBJECT);
+	topic.target_writers = TARGET_WRITERS_EXCLUSIVE;
+	ck_begins_anew();
+	ck_assert_int_eq(position.start.mode, PIPELINE_CHAIN);
+}
+END_TEST
+
 START_TEST(ours_written_beside_others_in_a_target_said_to_be_exclusive)
 {
 	topic.target_writers = TARGET_WRITERS_EXCLUSIVE;
@@ -1016,7 +1052,7 @@ END_TEST
 
 START_TEST(the_stretch_covers_what_the_old_chain_could_use)
 {
-	static const struct {
+	const struct {
 		uint64_t last, hash;
 		int64_t max_age_ms;
 		uint64_t end;
@@ -1027,7 +1063,8 @@ START_TEST(the_stretch_covers_what_the_old_chain_could_use)
 	    {540, HASH + 1, 0, 500 + IN_FLIGHT},
 	    {540, 0, 0, 500 + IN_FLIGHT},                             /* in the middle of a stretch */
 	    {540, HASH, 1000, 500 + IN_FLIGHT},                       /* decided by the clock */
-	    {500 + IN_FLIGHT, HASH + 1, 0, 500 + IN_FLIGHT + WINDOW}, /* a checkpoint that is too old */
+	    {500 + IN_FLIGHT, HASH + 1, 0, 500 + IN_FLIGHT},          /* nothing more can come */
+	    {501 + IN_FLIGHT, HASH + 1, 0, 501 + IN_FLIGHT + WINDOW}, /* a checkpoint that is too old */
 	    {900, HASH + 1, 0, 900 + WINDOW},
 	};
 
@@ -1100,16 +1137,18 @@ pipeline_at(const struct pipeline_start *start)
 
 START_TEST(a_checkpoint_says_what_may_be_in_flight)
 {
-	static const struct {
+	const struct {
 		struct pipeline_start start;
-		uint64_t target_seq, hash, covers; /* target_seq + in_flight is at least that */
+		uint64_t hash, covers; /* target_seq + in_flight is at least that */
 	} cases[] = {
-	    {{PIPELINE_CHAIN, 700, 500, 0, 0, 0}, 500, HASH, 500 + 2000 + 16384},
-	    {{PIPELINE_CHAIN, 700, 500, 500, 0, 0}, 500, HASH, 500 + 2000 + 16384},
-	    {{PIPELINE_CHAIN, 700, 500, 999, 0, 0}, 500, 0, 500 + 2000 + 16384},
-	    {{PIPELINE_CHAIN, 700, 500, 999999, 0, 0}, 500, 0, 999999},
-	    {{PIPELINE_CHAIN, 700, 500, 0, 450, 710}, 450, 0, 500 + 2000 + 16384},
-	    {{PIPELINE_CHAIN, 700, 500, 999999, 450, 710}, 450, 0, 999999},
+	    {{PIPELINE_CHAIN, 700, 500, 0, 0, 0, 0, 0}, HASH, 500 + 2000 + 16384},
+	    {{PIPELINE_CHAIN, 700, 500, 500, 0, 0, 0, 0}, HASH, 500 + 2000 + 16384},
+	    {{PIPELINE_CHAIN, 700, 500, 0, 999999, 0, 0, 0}, HASH, 500 + 2000 + 16384},
+	    {{PIPELINE_CHAIN, 700, 500, 999, 0, 0, 0, 0}, 0, 500 + 2000 + 16384},
+	    {{PIPELINE_CHAIN, 700, 500, 999999, 0, 0, 0, 0}, 0, 999999},
+	    {{PIPELINE_CHAIN, 700, 500, 0, 0, 450, 710, 0}, 50, 500 + 2000 + 16384},
+	    {{PIPELINE_CHAIN, 700, 500, 999999, 0, 450, 710, 0}, 50, 999999},
+	    {{PIPELINE_CHAIN, 700, 500, 0, 0, 450, 700, 0}, HASH, 500 + 2000 + 16384},
 	};
 	struct proto_checkpoint c;
 	struct pipeline *p;
@@ -1119,16 +1158,51 @@ START_TEST(a_checkpoint_says_what_may_be_in_flight)
 		p = pipeline_at(&cases[i].start);
 		position_checkpoint(p, &topic, HASH, &c);
 		ck_assert_uint_eq(c.source_seq, 700);
-		ck_assert_uint_eq(c.target_seq, cases[i].target_seq);
+		ck_assert_uint_eq(c.target_seq, 500);
 		ck_assert_uint_eq(c.map_hash, cases[i].hash);
 		ck_assert_uint_ge(c.target_seq + c.in_flight, cases[i].covers);
 		pipeline_free(&p);
 	}
-	p = pipeline_at(&(struct pipeline_start){PIPELINE_SUBJECT, 700, 500, 0, 480, 800});
+	p = pipeline_at(&(struct pipeline_start){PIPELINE_SUBJECT, 700, 500, 0, 0, 480, 800, 0});
 	position_checkpoint(p, &topic, HASH, &c);
-	ck_assert_uint_eq(c.target_seq, 480);
+	ck_assert_uint_eq(c.target_seq, 500);
+	ck_assert_uint_eq(c.map_hash, 20 + UINT64_C(0x80000000));
 	ck_assert_uint_eq(c.in_flight, 0);
 	pipeline_free(&p);
+}
+END_TEST
+
+/* What a checkpoint in doubt says is heeded: where to read from, and when the target went back. */
+START_TEST(a_checkpoint_in_doubt_reads_from_its_floor)
+{
+	static const enum conf_target_writers writers[] = {TARGET_WRITERS_EXCLUSIVE, TARGET_WRITERS_SHARED,
+							   TARGET_WRITERS_AUTO};
+
+	for (size_t i = 0; i < 3; i++) {
+		setup();
+		topic.target_writers = writers[i];
+		facts.memory.map_hash = i == 0 ? 20 : 20 + UINT64_C(0x80000000);
+		facts.memory.in_flight = i == 0 ? IN_FLIGHT : 0;
+		facts.last = i == 0 ? ours(710) : unordered(710);
+		ck_scans(700, 480, i == 0 ? PIPELINE_CHAIN : PIPELINE_SUBJECT); /* also at its own sequence */
+		grown(540, i == 0 ? ours(741) : i == 1 ? gone : foreign);
+		ck_scans(700, 480, i == 0 ? PIPELINE_CHAIN : PIPELINE_SUBJECT);
+	}
+	/* below its target sequence the target went back, also above the floor */
+	setup();
+	facts.memory.map_hash = 20;
+	grown(490, ours(690));
+	ck_goes_from(690);
+	ck_incident("target_went_back");
+	/* copies beyond the position that cannot be read */
+	setup();
+	facts.memory.map_hash = 20;
+	last_gone(500, 0, gone);
+	ck_halts("resume_from");
+	/* a floor that would lie before the beginning */
+	setup();
+	facts.memory.map_hash = 9999;
+	ck_scans(700, 0, PIPELINE_CHAIN);
 }
 END_TEST
 
@@ -1160,7 +1234,7 @@ static struct pipeline *
 rewind_pipeline(const struct rewind_case *c)
 {
 	struct pipeline *p =
-	    pipeline_at(&(struct pipeline_start){PIPELINE_CHAIN, 100, 40, c->stretch_end, 0, 0});
+	    pipeline_at(&(struct pipeline_start){PIPELINE_CHAIN, 100, 40, c->stretch_end, 0, 0, 0, 0});
 
 	for (unsigned i = 1; i <= c->entries; i++) {
 		pipeline_send(p, 100 + i * 2, 1, 1, 0, true, (struct mono){1});
@@ -1190,12 +1264,12 @@ static const struct rewind_case rewinds[] = {
     {"gg", 3, 0, 105, 2, 0, 0, 0, 0, 0, false, ""},  /* taken from a work queue */
     {"g2", 3, 0, 105, 2, 0, 0, 0, 0, 0, false, ""},  /* the chain proves it */
     {"1g", 3, 0, 105, 2, 0, 0, 0, 0, 0, false, ""},
-    {"ggggg", 3, 0, 107, 3, 0, 0, 0, 2, 0, true, ""}, /* more than were sent */
+    {"ggggg", 3, 0, 100, 0, 0, 0, 0, 5, 0, true, ""}, /* more than were sent */
     {"f", 3, 0, 100, 0, 0, 1, 0, 0, 0, true, ""},     /* another writer */
     {"1f", 3, 0, 103, 1, 0, 1, 0, 0, 0, true, ""},
     {"fg", 3, 0, 100, 0, 0, 1, 0, 1, 0, true, ""}, /* whose may the gone one be? */
     {"gf", 3, 0, 100, 0, 0, 1, 0, 1, 0, true, ""},
-    {"g2f", 3, 0, 105, 2, 0, 1, 0, 0, 0, true, ""},
+    {"g2f", 3, 0, 100, 1, 0, 1, 1, 1, 102, true, "2"},
     {"z", 3, 0, 100, 0, 1, 0, 0, 0, 0, true, ""}, /* late publishes of an old chain */
     {"zg", 3, 0, 100, 0, 1, 0, 0, 1, 0, true, ""},
     {"1z", 3, 0, 103, 1, 1, 0, 0, 0, 0, true, ""},
@@ -1211,7 +1285,9 @@ static const struct rewind_case rewinds[] = {
     {"123", 3, 60, 107, 3, 0, 0, 0, 0, 0, false, ""}, /* in a stretch */
     {"g", 3, 60, 100, 0, 0, 0, 0, 1, 0, true, ""},
     {"1g", 3, 60, 103, 1, 0, 0, 0, 1, 0, true, ""},
-    {"g2g", 3, 60, 105, 2, 0, 0, 0, 1, 0, true, ""},
+    {"12y", 2, 0, 300, 3, 0, 0, 0, 0, 0, false, ""}, /* sent before an earlier restart */
+    {"y", 0, 0, 300, 1, 0, 0, 0, 0, 0, false, ""},
+    {"g2g", 3, 60, 100, 1, 0, 0, 1, 2, 102, true, "2"},
 };
 
 START_TEST(a_rewind_learns_what_is_there)
@@ -1284,10 +1360,36 @@ START_TEST(the_last_slot_alone_can_prove_all)
 		struct position_slot last;
 
 		slots_of(cases[i].last, &last);
-		ck_assert_int_eq(position_rewind_by_last(p, &last, cases[i].count, &r),
+		topic.target_writers = TARGET_WRITERS_AUTO;
+		ck_assert(!position_rewind_by_last(p, &topic, &last, cases[i].count, &r));
+		topic.target_writers = TARGET_WRITERS_EXCLUSIVE;
+		ck_assert_int_eq(position_rewind_by_last(p, &topic, &last, cases[i].count, &r),
 				 cases[i].source_seq != 0);
 		ck_assert_uint_eq(r.source_seq, cases[i].source_seq);
 		ck_assert_uint_eq(r.stretch_end, cases[i].source_seq != 0 ? cases[i].stretch_end : 0);
+		pipeline_free(&p);
+	}
+}
+END_TEST
+
+/* One that was refused may have left a hole that the next one has jumped over. */
+START_TEST(a_broken_chain_proves_nothing_by_its_end)
+{
+	const struct rewind_case c = {.entries = 3};
+	const struct pipeline_answer answers[] = {{false, false, 0}, {true, false, 9999}};
+	struct position_rewind r;
+	struct position_slot last;
+	const char *why;
+	uint64_t seq;
+
+	topic.target_writers = TARGET_WRITERS_EXCLUSIVE;
+	slots_of("3", &last);
+	for (size_t i = 0; i < 2; i++) {
+		struct pipeline *p = rewind_pipeline(&c);
+
+		ck_assert(position_rewind_by_last(p, &topic, &last, 3, &r));
+		pipeline_reply(p, pipeline_epoch(p), 1, &answers[i], &seq, &why);
+		ck_assert(!position_rewind_by_last(p, &topic, &last, 3, &r));
 		pipeline_free(&p);
 	}
 }
@@ -1347,13 +1449,17 @@ unit_suite(void)
 					a_shared_target_is_read_behind_the_checkpoint,
 					auto_stays_shared_over_a_restart,
 					auto_is_exclusive_until_a_foreign_message_is_seen,
+					others_that_were_heard_make_it_read,
+					others_that_are_expected_count_at_a_first_start,
 					ours_written_beside_others_in_a_target_said_to_be_exclusive,
 					the_stretch_covers_what_the_old_chain_could_use,
 					without_a_checkpoint_any_chain_may_have_been_there,
 					behind_another_map_the_target_is_read,
 					a_checkpoint_says_what_may_be_in_flight,
+					a_checkpoint_in_doubt_reads_from_its_floor,
 					a_second_rewind_adds_to_the_first,
 					the_last_slot_alone_can_prove_all,
+					a_broken_chain_proves_nothing_by_its_end,
 					NULL};
 	Suite *s = suite_create("position");
 	TCase *tc = tcase_create("rewind");
