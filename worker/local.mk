@@ -6,6 +6,8 @@ libsrworker_a_SOURCES = \
 	worker/compose.c \
 	worker/compose.h \
 	worker/copy.c \
+	worker/ends.c \
+	worker/figures.c \
 	worker/gap.c \
 	worker/gap.h \
 	worker/locate.c \

@@ -90,8 +90,8 @@ stop_reading(struct replicator *r)
 }
 
 /* The one place where the phase changes. */
-static void
-enter(struct replicator *r, enum phase phase)
+void
+replicator_enter(struct replicator *r, enum phase phase)
 {
 	static const char *const names[PHASE_END] = {"idle",     "connecting", "barrier", "locating",
 						     "starting", "copying",    "backoff", "settling",
@@ -107,12 +107,6 @@ enter(struct replicator *r, enum phase phase)
 		evtimer_del(r->backoff_timer);
 	if (phase != PHASE_COPYING && phase != PHASE_STARTING)
 		stop_reading(r);
-}
-
-static bool
-both_up(const struct replicator *r)
-{
-	return nats_conn_is_up(r->source_conn) && nats_conn_is_up(r->target_conn);
 }
 
 static void
@@ -144,7 +138,7 @@ replicator_hold(struct replicator *r, enum worker_state state, const char *fmt, 
 	va_end(ap);
 	if (r->phase == PHASE_DRAINED || r->phase == PHASE_HALTED)
 		return;
-	enter(r, PHASE_BACKOFF);
+	replicator_enter(r, PHASE_BACKOFF);
 	r->fault = true;
 	arm_backoff(r, next_backoff(r, HOLD_FIRST_MS));
 	if (state != WORKER_COPYING || r->backoff_ms > SHOW_TROUBLE_MS)
@@ -163,7 +157,7 @@ replicator_halt(struct replicator *r, const char *fmt, ...)
 	vsnprintf(reason, sizeof reason, fmt, ap);
 	va_end(ap);
 	snprintf(r->halt_reason, sizeof r->halt_reason, "%s", reason);
-	enter(r, PHASE_HALTED);
+	replicator_enter(r, PHASE_HALTED);
 	tell(r, WORKER_HALTED, reason);
 	progress_arm_tick(r);
 }
@@ -181,19 +175,19 @@ send_barrier(struct replicator *r)
 		return false;
 	if (sink_barrier(r->sink, r->last_subject, pipeline_epoch(r->pipeline), 0, &e) != 0)
 		return false;
-	enter(r, PHASE_BARRIER);
+	replicator_enter(r, PHASE_BARRIER);
 	arm_backoff(r, r->topic->ack_timeout_ms);
 	return true;
 }
 
-static void
-go_back(struct replicator *r)
+void
+replicator_go_back(struct replicator *r)
 {
-	if (!both_up(r)) {
-		enter(r, PHASE_CONNECTING);
+	if (!ends_both_up(r)) {
+		replicator_enter(r, PHASE_CONNECTING);
 	} else if (r->want_pause && !r->want_drain && r->phase != PHASE_BARRIER &&
 		   pipeline_inflight_msgs(r->pipeline) == 0) {
-		enter(r, PHASE_PAUSED);
+		replicator_enter(r, PHASE_PAUSED);
 		tell(r, WORKER_PAUSED, "");
 	} else if (!send_barrier(r)) {
 		locate_begin(r);
@@ -219,7 +213,7 @@ replicator_rewind(struct replicator *r, bool fault, const char *why)
 	}
 	r->fault |= fault;
 	if (why != NULL && r->backoff_ms > 0) {
-		enter(r, PHASE_BACKOFF);
+		replicator_enter(r, PHASE_BACKOFF);
 		arm_backoff(r, next_backoff(r, BACKOFF_FIRST_MS));
 		if (r->backoff_ms > SHOW_TROUBLE_MS)
 			tell(r, WORKER_HOLDING, why);
@@ -227,7 +221,7 @@ replicator_rewind(struct replicator *r, bool fault, const char *why)
 	}
 	if (why != NULL)
 		r->backoff_ms = BACKOFF_FIRST_MS;
-	go_back(r);
+	replicator_go_back(r);
 }
 
 static void
@@ -241,7 +235,7 @@ backoff_over(evutil_socket_t fd, short what, void *arg)
 		log_info("replicator", "the target did not answer the barrier in time");
 		locate_begin(r);
 	} else {
-		go_back(r);
+		replicator_go_back(r);
 	}
 }
 
@@ -378,7 +372,7 @@ start_source(struct replicator *r, const struct locate_result *result)
 	r->fault = false;
 	r->pending_known = false;
 	r->room = 0;
-	enter(r, PHASE_STARTING);
+	replicator_enter(r, PHASE_STARTING);
 	others_watch(r);
 	source_start(r->source, &r->source_stream, result->position.start.source_seq);
 	poll_begin(r);
@@ -388,7 +382,7 @@ static void
 locate_done(void *arg, struct locate_result *result)
 {
 	struct replicator *r = arg;
-	struct locate_result kept = *result; /* freed with the locate by enter() */
+	struct locate_result kept = *result; /* freed with the locate by replicator_enter() */
 
 	take_streams(r, &kept);
 	report_findings(r, &kept);
@@ -418,7 +412,7 @@ locate_done(void *arg, struct locate_result *result)
 	if (r->want_drain)
 		replicator_drain(r);
 	else if (r->want_pause)
-		go_back(r);
+		replicator_go_back(r);
 	else
 		start_source(r, &kept);
 }
@@ -442,8 +436,8 @@ locate_begin(struct replicator *r)
 	    .read_all_slots = pipeline_stretch_end(r->pipeline) > pipeline_target_seq(r->pipeline),
 	};
 
-	if (!both_up(r)) {
-		enter(r, PHASE_CONNECTING);
+	if (!ends_both_up(r)) {
+		replicator_enter(r, PHASE_CONNECTING);
 		return;
 	}
 	if (r->proven_before) {
@@ -453,7 +447,7 @@ locate_begin(struct replicator *r)
 	if (r->others_seen)
 		others_go_back(r);
 	locate_free(&r->locate);
-	enter(r, PHASE_LOCATING);
+	replicator_enter(r, PHASE_LOCATING);
 	r->locate = locate_new(&inputs, &r->there, &callbacks, r);
 	locate_run(r->locate);
 }
@@ -469,7 +463,7 @@ source_ready(void *arg, bool filters_here, uint32_t granted)
 		log_info("replicator", "the source's server takes no list of filters; they are applied here");
 	r->filters_here = filters_here;
 	pipeline_limit_window(r->pipeline, granted > 0 && granted < r->topic->max_inflight ? granted : 0);
-	enter(r, PHASE_COPYING);
+	replicator_enter(r, PHASE_COPYING);
 	/* After a hold it is only known to copy once something is settled again. */
 	if (r->told_state != WORKER_HOLDING)
 		tell(r, WORKER_COPYING, "");
@@ -487,128 +481,6 @@ source_trouble(void *arg, bool permanent, const char *text)
 		replicator_rewind(r, false, text);
 }
 
-/* ---- connections --------------------------------------------------------------------------------- */
-
-static void
-end_up(struct replicator *r, const struct nats_conn *conn, const char *which)
-{
-	const struct nats_server_info *info = nats_conn_info(conn);
-
-	log_info("replicator", "connected to the %s: %s, server %s", which, info->url, info->version);
-	if (!both_up(r) || r->phase != PHASE_CONNECTING)
-		return;
-	go_back(r);
-}
-
-static void
-end_down(struct replicator *r, bool was_up, const char *which, const char *reason)
-{
-	r->stats.counter[was_up ? COUNTER_CONNECTION_CLOSED : COUNTER_CONNECTION_ERRORS]++;
-	if (was_up)
-		r->stats.counter[COUNTER_RECONNECTIONS]++;
-	if (r->want_drain) {
-		replicator_drain(r);
-		return;
-	}
-	if (r->phase != PHASE_HALTED)
-		enter(r, PHASE_CONNECTING);
-	if (r->phase == PHASE_CONNECTING && !r->want_pause)
-		replicator_tell(r, WORKER_CONNECTING, "%s: %s", which, reason);
-}
-
-static void
-source_up(void *arg)
-{
-	struct replicator *r = arg;
-
-	end_up(r, r->source_conn, "source");
-}
-
-static void
-source_down(void *arg, bool was_up, const char *reason)
-{
-	struct replicator *r = arg;
-
-	poll_cancel(r);
-	end_down(r, was_up, "source", reason);
-}
-
-static void
-target_up(void *arg)
-{
-	struct replicator *r = arg;
-	struct error e;
-
-	r->sent_on_this_connection = false;
-	if (sink_open(r->sink, &e) != 0) {
-		log_warn("replicator", "target: %s", e.text);
-		return;
-	}
-	end_up(r, r->target_conn, "target");
-}
-
-static void
-target_down(void *arg, bool was_up, const char *reason)
-{
-	struct replicator *r = arg;
-
-	slots_cancel(&r->readback);
-	slots_cancel(&r->tail);
-	others_unwatch(r);
-	sink_close(r->sink);
-	r->fault |= pipeline_inflight_msgs(r->pipeline) > 0;
-	end_down(r, was_up, "target", reason);
-}
-
-static void
-target_writable(void *arg)
-{
-	struct replicator *r = arg;
-
-	r->room = 0;
-	copy_go_on(r);
-}
-
-static void
-target_async_error(void *arg, const char *text)
-{
-	struct replicator *r = arg;
-	struct refusal refusal = refusal_of_async_error(text);
-
-	if (refusal.action == REFUSAL_HOLD)
-		replicator_hold(r, WORKER_HOLDING, "target: %s; %s", text, refusal.cure);
-	else
-		log_warn("replicator", "target: %s", text);
-}
-
-static void
-source_async_error(void *arg, const char *text)
-{
-	struct replicator *r = arg;
-
-	replicator_hold(r, WORKER_HOLDING, "source: %s; allow the replicator's user what it asked for", text);
-}
-
-static struct nats_conn *
-make_conn(struct replicator *r, bool is_source, struct error *e)
-{
-	static const struct nats_conn_callbacks source = {source_up, source_down, NULL, source_async_error};
-	static const struct nats_conn_callbacks target = {target_up, target_down, target_writable,
-							  target_async_error};
-	const struct conf_topic *t = r->topic;
-	struct endpoint ep;
-	struct nats_conn *conn;
-
-	if (endpoint_parse(is_source ? t->source_url : t->target_url,
-			   is_source ? &t->source_tls : &t->target_tls, &ep, e) != 0)
-		return NULL;
-	ep.no_echo = !is_source; /* others.c listens for other writers */
-	conn = nats_conn_new(r->base, &ep, is_source ? "source" : "target", t->name,
-			     is_source ? &source : &target, r);
-	endpoint_fini(&ep);
-	return conn;
-}
-
 /* ---- beginning and end --------------------------------------------------------------------------- */
 
 static void
@@ -620,7 +492,7 @@ drain_over(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	log_info("replicator", "%u messages in flight were not settled in time",
 		 pipeline_inflight_msgs(r->pipeline));
-	enter(r, PHASE_DRAINED);
+	replicator_enter(r, PHASE_DRAINED);
 	progress_checkpoint_now(r);
 	source_leave(r->source);
 	r->reports.drained(r->arg);
@@ -695,9 +567,9 @@ replicator_new(struct event_base *base, const struct conf *conf, const struct co
 	r->told_state = WORKER_STATE_END;
 	take_position(r, position);
 	make_timers(r);
-	r->source_conn = make_conn(r, true, e);
+	r->source_conn = ends_make(r, true, e);
 	if (r->source_conn != NULL)
-		r->target_conn = make_conn(r, false, e);
+		r->target_conn = ends_make(r, false, e);
 	if (r->target_conn == NULL) {
 		replicator_free(&r);
 		return NULL;
@@ -709,7 +581,7 @@ replicator_new(struct event_base *base, const struct conf *conf, const struct co
 void
 replicator_start(struct replicator *r)
 {
-	enter(r, PHASE_CONNECTING);
+	replicator_enter(r, PHASE_CONNECTING);
 	if (r->want_pause)
 		tell(r, WORKER_PAUSED, "");
 	else
@@ -737,7 +609,7 @@ replicator_free(struct replicator **rp)
 	if (r == NULL)
 		return;
 	if (r->source != NULL) {
-		enter(r, PHASE_DRAINED);
+		replicator_enter(r, PHASE_DRAINED);
 		poll_cancel(r);
 		slots_cancel(&r->readback);
 		slots_cancel(&r->tail);
@@ -772,7 +644,7 @@ replicator_check_settled(struct replicator *r)
 		return;
 	if (r->want_drain) {
 		evtimer_del(r->drain_timer);
-		enter(r, PHASE_DRAINED);
+		replicator_enter(r, PHASE_DRAINED);
 		progress_checkpoint_now(r);
 		source_flush_acks(r->source);
 		source_leave(r->source);
@@ -780,7 +652,7 @@ replicator_check_settled(struct replicator *r)
 		return;
 	}
 	progress_checkpoint_now(r);
-	enter(r, PHASE_PAUSED);
+	replicator_enter(r, PHASE_PAUSED);
 	tell(r, WORKER_PAUSED, "");
 }
 
@@ -789,7 +661,7 @@ replicator_pause(struct replicator *r)
 {
 	r->want_pause = true;
 	if (r->phase == PHASE_COPYING || r->phase == PHASE_STARTING) {
-		enter(r, PHASE_SETTLING);
+		replicator_enter(r, PHASE_SETTLING);
 		progress_arm_tick(r);
 		replicator_check_settled(r);
 	} else if (r->phase == PHASE_BACKOFF || r->phase == PHASE_CONNECTING || r->phase == PHASE_HALTED) {
@@ -826,56 +698,9 @@ replicator_drain(struct replicator *r)
 	 * finds out. */
 	if (!known || !nats_conn_is_up(r->target_conn))
 		pipeline_stop(r->pipeline, NULL, false);
-	enter(r, PHASE_SETTLING);
+	replicator_enter(r, PHASE_SETTLING);
 	if (!evtimer_pending(r->drain_timer, NULL))
 		evtimer_add(r->drain_timer, &after);
 	progress_arm_tick(r);
 	replicator_check_settled(r);
-}
-
-/* ---- figures ------------------------------------------------------------------------------------- */
-
-static uint64_t
-lag_msgs(const struct replicator *r)
-{
-	uint64_t settled = pipeline_source_seq(r->pipeline);
-
-	if (!r->source_last_known)
-		return PROTO_UNKNOWN;
-	if (r->pending_known && r->phase == PHASE_COPYING &&
-	    (r->topic->filter_count > 0 || pipeline_inflight_msgs(r->pipeline) == 0))
-		return r->pending + pipeline_inflight_msgs(r->pipeline);
-	return r->source_last > settled ? r->source_last - settled : 0;
-}
-
-static uint64_t
-lag_ms(const struct replicator *r, uint64_t lag)
-{
-	int64_t stored_ms = pipeline_oldest_stored_ms(r->pipeline), now_ms = wall_ms();
-
-	if (lag == PROTO_UNKNOWN || lag == 0)
-		return lag;
-	if (stored_ms == 0)
-		stored_ms = r->last_stored_ms;
-	if (stored_ms == 0)
-		return PROTO_UNKNOWN;
-	return now_ms > stored_ms ? (uint64_t)(now_ms - stored_ms) : 0;
-}
-
-void
-replicator_stats(const struct replicator *r, struct proto_stats *stats)
-{
-	uint64_t *gauge = stats->gauge;
-
-	*stats = r->stats;
-	stats->counter[COUNTER_ACKS_FAILED] = source_acks_failed(r->source);
-	gauge[GAUGE_SOURCE_LAST_SEQ] = r->source_last_known ? r->source_last : PROTO_UNKNOWN;
-	gauge[GAUGE_COMMITTED_SEQ] = r->proven_before ? pipeline_source_seq(r->pipeline) : PROTO_UNKNOWN;
-	gauge[GAUGE_TARGET_SEQ] = r->proven_before ? pipeline_target_seq(r->pipeline) : PROTO_UNKNOWN;
-	gauge[GAUGE_CURRENT_SEQ] = r->proven_before ? pipeline_offered_seq(r->pipeline) : PROTO_UNKNOWN;
-	gauge[GAUGE_LAG_MSGS] = lag_msgs(r);
-	gauge[GAUGE_LAG_MS] = lag_ms(r, gauge[GAUGE_LAG_MSGS]);
-	gauge[GAUGE_INFLIGHT_MSGS] = pipeline_inflight_msgs(r->pipeline);
-	gauge[GAUGE_INFLIGHT_BYTES] = pipeline_inflight_bytes(r->pipeline);
-	gauge[GAUGE_WINDOW_MSGS] = pipeline_window(r->pipeline);
 }

@@ -6,6 +6,8 @@
  *   reject.c      a message that can never be stored
  *   progress.c    replies, settling, checkpoints
  *   others.c      other writers at a target that is used as ours alone
+ *   ends.c        the two connections
+ *   figures.c     counters and gauges
  *   poll.c        the source's last sequence, lag, the watchdog, gaps
  *
  * Nobody else includes this.
@@ -160,6 +162,10 @@ void replicator_rewind(struct replicator *r, bool fault, const char *why);
 void replicator_hold(struct replicator *r, enum worker_state state, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void replicator_halt(struct replicator *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The one place where the phase changes. */
+void replicator_enter(struct replicator *r, enum phase phase);
+/* The way back from a doubt, from whatever phase: waits for the connections, then for the barrier. */
+void replicator_go_back(struct replicator *r);
 /* After something was settled while pausing or draining. */
 void replicator_check_settled(struct replicator *r);
 
@@ -198,6 +204,11 @@ void others_go_back(struct replicator *r);
 /* Listens while the chain is used. */
 void others_watch(struct replicator *r);
 void others_unwatch(struct replicator *r);
+
+/* ends.c */
+/* NULL with *e if the URL cannot be used. */
+struct nats_conn *ends_make(struct replicator *r, bool is_source, struct error *e);
+bool ends_both_up(const struct replicator *r);
 
 /* poll.c */
 void poll_begin(struct replicator *r);
