@@ -142,7 +142,8 @@ prepare(sqlite3 *db)
 		rc = sqlite3_exec(db,
 				  "PRAGMA journal_mode = WAL;"
 				  "PRAGMA synchronous = NORMAL;"
-				  "PRAGMA journal_size_limit = 16777216;"
+				  "PRAGMA wal_autocheckpoint = 100;"
+				  "PRAGMA journal_size_limit = 4194304;"
 				  "PRAGMA temp_store = MEMORY",
 				  NULL, NULL, NULL);
 	return rc;
@@ -204,6 +205,21 @@ free_name(const char *path, int64_t now_ms)
 	return name;
 }
 
+/* The log goes along with its database, if there is anything in it; the rest is of no use to anybody. */
+static void
+move_companion(const char *path, const char *new_path, const char *suffix)
+{
+	char *from = xasprintf("%s%s", path, suffix), *to = xasprintf("%s%s", new_path, suffix);
+	struct stat st;
+	bool keep = lstat(from, &st) == 0 && st.st_size > 0 && strcmp(suffix, "-shm") != 0;
+
+	/* one that stays does not matter: see schema.c */
+	if (keep || remove(from) != 0)
+		(void)rename(from, to);
+	free(from);
+	free(to);
+}
+
 int
 dbfile_set_aside(const char *path, int64_t now_ms, char **new_path, struct error *e)
 {
@@ -215,14 +231,8 @@ dbfile_set_aside(const char *path, int64_t now_ms, char **new_path, struct error
 		free(name);
 		return -1;
 	}
-	for (size_t i = 0; i < sizeof companions / sizeof companions[0]; i++) {
-		char *from = xasprintf("%s%s", path, companions[i]);
-		char *to = xasprintf("%s%s", name, companions[i]);
-
-		(void)rename(from, to); /* one that is not there, or stays, does not matter: see schema.c */
-		free(from);
-		free(to);
-	}
+	for (size_t i = 0; i < sizeof companions / sizeof companions[0]; i++)
+		move_companion(path, name, companions[i]);
 	*new_path = name;
 	return 0;
 }

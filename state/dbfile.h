@@ -31,7 +31,8 @@ void dbfile_close(sqlite3 **db, enum dbfile_close how);
 /* Fills *e for the code that an SQLite call on path returned, and says what kind of trouble that is. */
 enum dbfile_result dbfile_judge(const char *path, sqlite3 *db, int rc, struct error *e);
 
-/* Renames the database and its log to path.damaged-<UTC time>. *new_path is the caller's to free. */
+/* Renames the database, and its log if that is not empty, to path.damaged-<UTC time>. *new_path is the
+ * caller's to free. */
 int dbfile_set_aside(const char *path, int64_t now_ms, char **new_path, struct error *e);
 
 /* What the files look like after our last write. */

@@ -14,7 +14,7 @@
  *   A crash of the machine may take the last commits along, never their order and never the file. That
  *   costs nothing, because a position is proven from the target first. Rows of meta are decisions that
  *   must not be taken twice: a commit that holds one is synced (synchronous=FULL) before it counts.
- * - A damaged file is renamed before a new one is made, state.db first, then its -wal, -shm and -journal.
+ * - A damaged file is renamed before a new one is made, state.db first, then its -wal and -journal.
  *   In between, a log without its database is left: SQLite deletes it when it makes the new file.
  *
  * Times are milliseconds since the epoch, UTC. The creation time of a stream is its identity and counts
