@@ -4,7 +4,8 @@
  * Rights are told by asking, in forms that can do nothing: requests to the API with a body that the server
  * must refuse, a progress report on no message, and one publish to the target that two expectations keep
  * from being stored (a stream name that cannot exist, and a last sequence that cannot be). Like any
- * publish, that one reaches who subscribes to its subject: an empty message.
+ * publish, that one reaches who subscribes to its subject: an empty message. It carries an origin of the
+ * topic, so that a worker at work knows it for one of its own kind and not for another writer.
  */
 #include "admin/connect.h"
 
@@ -26,7 +27,8 @@
 #define REFUSED_BODY "{" /* no JSON, and not empty */
 #define NEVER_STORED                                                                                         \
 	"Nats-Expected-Stream: stream-replicator check\r\n"                                                  \
-	"Nats-Expected-Last-Sequence: 9007199254740991\r\n"
+	"Nats-Expected-Last-Sequence: 9007199254740991\r\n"                                                  \
+	"Choria-SR-Source: %s 1 %s %s -1\r\n"
 
 struct check {
 	const struct conf *conf;
@@ -310,7 +312,7 @@ try_source(struct check *c)
 static void
 try_publish(struct check *c, unsigned *granted)
 {
-	struct strbuf reply;
+	struct strbuf headers, reply;
 	struct error e = ERROR_INIT;
 
 	if (c->subject[0] == '\0') {
@@ -318,12 +320,15 @@ try_publish(struct check *c, unsigned *granted)
 		return;
 	}
 	strbuf_init(&reply);
+	strbuf_init(&headers);
+	strbuf_addf(&headers, NEVER_STORED, c->topic->stream, c->conf->name, c->topic->key);
 	/* without a stream there nobody answers: that it may be published is all that is asked */
-	if (session_publish(c->target, c->subject, NEVER_STORED, &reply, &e) != 0 &&
+	if (session_publish(c->target, c->subject, headers.data, &reply, &e) != 0 &&
 	    (e.code == ERR_DENIED || (c->have_target && e.code != ERR_NOT_FOUND)))
 		problem(c, "%s (publishing to %s)", e.text, c->subject);
 	else
 		(*granted)++;
+	strbuf_fini(&headers);
 	strbuf_fini(&reply);
 }
 

@@ -24,6 +24,7 @@ EXTRA_DIST += \
 	tests/system/test_cluster.py \
 	tests/system/test_commands.py \
 	tests/system/test_config.py \
+	tests/system/test_connect.py \
 	tests/system/test_copy.py \
 	tests/system/test_harness.py \
 	tests/system/test_kill.py \
