@@ -121,7 +121,7 @@ def test_late_bytes_of_a_dead_connection(scene, source, target, check_copy):
     """What an old connection had sent arrives after its successor went on: it fits nowhere."""
     fill(source, 20_000)
     link, r = over(scene, source, target, "target", rate_limit="5000/s")
-    for seq in (1000, 5000, 9000):
+    for seq in (1000, 5000):
         r.wait_committed(seq)
         link.freeze_now("up")
         before = link.stats()["made"]

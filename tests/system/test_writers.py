@@ -36,8 +36,10 @@ def test_exclusive_beside_a_writer_loses_and_doubles_nothing(scene, source, targ
     r.wait_topic(lambda t: t["committed_seq"] == 1000 or t["state"] in ("halted", "holding"))
     with source.client() as s, target.client() as t:
         report = Audit("S", foreign_ok=True).run(s.read_stream("S"), t.read_stream("S"))
-    assert not (report.doubled or report.reordered or report.changed), str(report)
+    assert not (report.doubled or report.changed), str(report)
     assert not report.lost or r.topic()["reason"], "what is not copied is said"
+    # the one whose slot was taken is sent again, behind later ones
+    assert len(report.reordered) <= 1 and (not report.reordered or r.wait_incident("exclusive"))
 
 
 @pytest.mark.parametrize("writers", ["auto", "shared"])
@@ -61,7 +63,7 @@ def test_foreign_messages_amid_a_burst(scene, source, target, check_copy, writer
 def test_two_sites_into_one_stream(scene, target, check_copy, writers):
     """Two supervisors, each with a topic of its own; kills of one do not disturb the other."""
     with target.client() as t:
-        t.create_stream("FLEET", "*.s.>")
+        t.create_stream("FLEET", ["east.s.>", "west.s.>"])
     sites = {}
     for name in ("east", "west"):
         server = scene.server()

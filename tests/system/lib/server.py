@@ -152,10 +152,16 @@ class Server:
         self.child.send_signal(signal.SIGUSR2)
 
     def reload(self):
-        """Takes over what changed in this object's fields."""
+        """Takes over what changed in this object's fields; done on return."""
+        before = self.reloads()
         with open(os.path.join(self.dir, "conf"), "w") as f:
             f.write(self.config())
         self.child.send_signal(signal.SIGHUP)
+        proc.wait_until(lambda: self.reloads() > before, 10, "the server has reloaded")
+
+    def reloads(self):
+        with open(self.log_path, errors="replace") as f:
+            return f.read().count("Reloaded")
 
     def close(self):
         self.kill()
