@@ -50,7 +50,7 @@ system_env = SR_BUILDDIR='$(abs_top_builddir)' NATS_SERVER="$${NATS_SERVER:-$(NA
 check-system: all $(check_PROGRAMS)
 	@python=$(system_python); parallel=; \
 	$$python -c 'import xdist' 2>/dev/null && parallel='-n 2 --dist load'; \
-	cd '$(srcdir)/tests/system' && $(system_env) $$python -m pytest -q -p no:cacheprovider \
+	cd '$(srcdir)/tests/system' && $(system_env) $$python -m pytest -q -o cache_dir='$(abs_builddir)/.pytest_cache' \
 	  $$parallel $(PYTEST_ARGS)
 
 # Random faults; MODE=cluster takes two clusters of three servers.
