@@ -216,14 +216,18 @@ nats_greeting_read(struct nats_greeting *g, const char *url, int64_t timeout_ms,
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
 	struct addrinfo *list = NULL, *a;
 	char host[256], port[16];
-	int why, result = -1;
+	int why, left = 0, result = -1;
 
 	split_url(url, host, sizeof host, port, sizeof port);
 	why = getaddrinfo(host, port, &hints, &list);
 	if (why != 0)
 		return error_set(e, ERR_IO, "cannot find the address of \"%s\": %s", host, gai_strerror(why));
-	for (a = list; a != NULL && result < 0; a = a->ai_next)
-		result = read_from(g, a->ai_addr, a->ai_addrlen, deadline, e);
+	for (a = list; a != NULL; a = a->ai_next)
+		left++;
+	/* Each address gets its share of what is left, so that a silent one does not use it all up. */
+	for (a = list; a != NULL && result < 0; a = a->ai_next, left--)
+		result = read_from(g, a->ai_addr, a->ai_addrlen,
+				   mono_add_ms(mono_now(), mono_ms_between(mono_now(), deadline) / left), e);
 	freeaddrinfo(list);
 	return result;
 }

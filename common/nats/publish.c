@@ -96,7 +96,8 @@ check(struct nats_conn *c, const char *subject, const char *reply, size_t size, 
 	uint64_t max;
 
 	if (!c->up)
-		return error_set(e, ERR_IO, "publish to \"%s\": not connected", subject);
+		return error_set(e, ERR_IO, "publish to \"%s\": the %s is not connected", subject,
+				 c->settings->label);
 	max = nats_conn_info(c)->max_payload;
 	if (size > max)
 		return error_set(e, ERR_CONFLICT,

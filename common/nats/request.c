@@ -201,7 +201,8 @@ nats_conn_request(struct nats_conn *c, const char *subject, const char *header_l
 	char reply[128];
 
 	if (!c->up) {
-		error_set(e, ERR_IO, "request to \"%s\": not connected", subject);
+		error_set(e, ERR_IO, "request to \"%s\": the %s is not connected", subject,
+			  c->settings->label);
 		return NULL;
 	}
 	if (subscribe(t, e) < 0)

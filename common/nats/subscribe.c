@@ -138,7 +138,8 @@ nats_conn_subscribe(struct nats_conn *c, const char *subject, nats_message_fn *f
 	natsSubscription *sub = NULL;
 
 	if (!c->up) {
-		error_set(e, ERR_IO, "subscribe to \"%s\": not connected", subject);
+		error_set(e, ERR_IO, "subscribe to \"%s\": the %s is not connected", subject,
+			  c->settings->label);
 		return NULL;
 	}
 	if (natsConnection_SubscribeSync(&sub, c->link->nc, subject) != NATS_OK) {

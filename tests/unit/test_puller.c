@@ -10,6 +10,7 @@
 #include "common/strbuf.h"
 #include "common/xalloc.h"
 #include "tests/unit/loop.h"
+#include "tests/unit/nats_owner.h"
 #include "tests/unit/server.h"
 #include "tests/unit/unit.h"
 
@@ -26,20 +27,32 @@ on_up(void *arg)
 }
 
 static void
-setup(void)
+start_with(bool jetstream)
 {
 	static const struct nats_conn_callbacks callbacks = {.up = on_up};
 	struct endpoint ep;
 	struct error e = ERROR_INIT;
 
 	ck_assert_int_eq(nats_library_start(&e), 0);
-	test_server_start(&server, NULL);
+	test_server_start_at(&server, test_free_port(), jetstream, NULL);
 	base = event_base_new();
 	ck_assert_int_eq(endpoint_parse(server.url, NULL, &ep, &e), 0);
 	conn = nats_conn_new(base, &ep, "source", "test", &callbacks, NULL);
 	endpoint_fini(&ep);
 	nats_conn_start(conn);
 	ck_assert(RUN_UNTIL(base, 5000, ups == 1));
+}
+
+static void
+setup(void)
+{
+	start_with(true);
+}
+
+static void
+setup_without_jetstream(void)
+{
+	start_with(false);
 }
 
 static void
@@ -118,7 +131,7 @@ publish(int from, int count, size_t size)
 }
 
 /* An owner of a puller. */
-struct owner {
+struct pulling {
 	struct puller *puller;
 	int count, bad_order, events[4];
 	bool stop_at_message, pause_at_message;
@@ -130,7 +143,7 @@ struct owner {
 static void
 on_message(void *arg, const struct nats_message *m, const struct jsack *ack)
 {
-	struct owner *o = arg;
+	struct pulling *o = arg;
 
 	if (strtol(m->data, NULL, 10) != o->count)
 		o->bad_order++;
@@ -147,14 +160,14 @@ on_message(void *arg, const struct nats_message *m, const struct jsack *ack)
 static void
 on_event(void *arg, enum puller_event event, const char *text)
 {
-	struct owner *o = arg;
+	struct pulling *o = arg;
 
 	o->events[event]++;
 	snprintf(o->text, sizeof o->text, "%s", text);
 }
 
 static void
-start(struct owner *o, uint32_t max_msgs, uint64_t max_bytes)
+start(struct pulling *o, uint32_t max_msgs, uint64_t max_bytes)
 {
 	static const struct puller_callbacks callbacks = {on_message, on_event};
 	struct puller_config config = {.domain = "", .stream = "S", .consumer = "C"};
@@ -170,7 +183,7 @@ start(struct owner *o, uint32_t max_msgs, uint64_t max_bytes)
 
 START_TEST(pulls_all_in_order)
 {
-	struct owner o;
+	struct pulling o;
 
 	make_stream();
 	publish(0, 30000, 256);
@@ -190,7 +203,7 @@ END_TEST
 
 START_TEST(pulls_with_little_credit)
 {
-	struct owner o;
+	struct pulling o;
 
 	make_stream();
 	publish(0, 500, 100);
@@ -204,7 +217,7 @@ END_TEST
 
 START_TEST(messages_larger_than_a_request_get_through)
 {
-	struct owner o;
+	struct pulling o;
 
 	make_stream();
 	publish(0, 10, 100);
@@ -224,7 +237,7 @@ END_TEST
 
 START_TEST(stays_calm_on_a_quiet_stream)
 {
-	struct owner o;
+	struct pulling o;
 	struct mono before;
 
 	make_stream();
@@ -241,7 +254,7 @@ END_TEST
 
 START_TEST(tells_that_the_consumer_is_gone)
 {
-	struct owner o;
+	struct pulling o;
 
 	make_stream();
 	make_consumer(true);
@@ -266,7 +279,7 @@ END_TEST
 
 START_TEST(pauses_and_goes_on)
 {
-	struct owner o;
+	struct pulling o;
 	int i;
 
 	make_stream();
@@ -293,7 +306,7 @@ END_TEST
 
 START_TEST(stops_within_a_message)
 {
-	struct owner o;
+	struct pulling o;
 
 	make_stream();
 	publish(0, 100, 100);
@@ -308,7 +321,7 @@ END_TEST
 
 START_TEST(outlives_its_requests)
 {
-	struct owner o;
+	struct pulling o;
 
 	make_stream();
 	make_consumer(true);
@@ -318,6 +331,155 @@ START_TEST(outlives_its_requests)
 	publish(0, 100, 100);
 	ck_assert(RUN_UNTIL(base, 1000, o.count == 100));
 	puller_stop(&o.puller);
+}
+END_TEST
+
+/* ---- a consumer that is played by the test ---------------------------------------------------------- */
+
+/* The requests that came, and what they asked for. */
+struct played {
+	struct nats_sub *sub;
+	int count, raw;
+	char reply[160];
+	unsigned long long batch, max_bytes;
+};
+
+static void
+on_pull(void *arg, const struct nats_message *m)
+{
+	struct played *p = arg;
+
+	p->count++;
+	snprintf(p->reply, sizeof p->reply, "%s", m->reply);
+	ck_assert_int_eq(sscanf(m->data, "{\"batch\":%llu,\"max_bytes\":%llu,\"expires\":30000000000,",
+				&p->batch, &p->max_bytes),
+			 2);
+	ck_assert_ptr_nonnull(strstr(m->data, "\"idle_heartbeat\":500000000}"));
+}
+
+static void
+play(struct played *p, struct pulling *o)
+{
+	memset(p, 0, sizeof *p);
+	p->sub = nats_conn_subscribe(conn, "$JS.API.CONSUMER.MSG.NEXT.S.C", on_pull, p, NULL);
+	p->raw = raw_client(server.port);
+	start(o, 1000, 100000);
+	ck_assert(RUN_UNTIL(base, 2000, p->count == 2));
+	ck_assert_uint_eq(p->batch, 500);
+	ck_assert_uint_eq(p->max_bytes, 50000);
+}
+
+static void
+play_end(struct played *p, struct pulling *o)
+{
+	puller_stop(&o->puller);
+	nats_unsubscribe(&p->sub);
+	close(p->raw);
+}
+
+/* A status as answer to the last request. */
+static void
+answer(struct played *p, const char *first_line, const char *lines)
+{
+	char block[512];
+
+	snprintf(block, sizeof block, "NATS/1.0 %s\r\n%s\r\n", first_line, lines);
+	raw_publish(p->raw, p->reply, "", block, strlen(block), "", 0);
+}
+
+static int
+events_of(const struct pulling *o)
+{
+	return o->events[0] + o->events[1] + o->events[2] + o->events[3];
+}
+
+START_TEST(understands_statuses)
+{
+	struct played p;
+	struct pulling o;
+
+	play(&p, &o);
+	/* heartbeats and expiry are silent; what has expired is asked for again */
+	answer(&p, "100 Idle Heartbeat", "Nats-Last-Consumer: 0\r\n");
+	ck_assert(!RUN_UNTIL(base, 200, p.count > 2));
+	answer(&p, "408 Request Timeout", "Nats-Pending-Messages: 500\r\nNats-Pending-Bytes: 50000\r\n");
+	ck_assert(RUN_UNTIL(base, 1000, p.count == 3));
+	/* the same again is about nobody */
+	snprintf(p.reply + strlen(p.reply) - 1, 2, "2");
+	answer(&p, "408 Request Timeout", "Nats-Pending-Messages: 500\r\nNats-Pending-Bytes: 50000\r\n");
+	ck_assert(!RUN_UNTIL(base, 200, p.count > 3));
+	ck_assert_int_eq(events_of(&o), 0);
+	play_end(&p, &o);
+
+	play(&p, &o);
+	answer(&p, "409 Leadership Change", "");
+	ck_assert(RUN_UNTIL(base, 1000, o.events[PULLER_LEADER_CHANGED] == 1));
+	ck_assert(RUN_UNTIL(base, 1000, p.count == 4));
+	answer(&p, "409 Exceeded MaxRequestBatch of 10", "");
+	ck_assert(RUN_UNTIL(base, 1000, p.batch == 5));
+	ck_assert_int_eq(events_of(&o), 1);
+	play_end(&p, &o);
+}
+END_TEST
+
+START_TEST(tells_of_refusals)
+{
+	static const char *const refusals[] = {"409 Exceeded MaxWaiting", "400 Bad Request",
+					       "423 Nats-Wrong-Pin-Id", "409 Consumer is push based"};
+	struct mono before;
+	struct played p;
+	struct pulling o;
+	size_t i;
+
+	for (i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+		play(&p, &o);
+		before = mono_now();
+		answer(&p, refusals[i], "Nats-Pending-Messages: 500\r\nNats-Pending-Bytes: 50000\r\n");
+		ck_assert(RUN_UNTIL(base, 1000, o.events[PULLER_REFUSED] == 1));
+		ck_assert_msg(strstr(o.text, refusals[i]) != NULL, "%s", o.text);
+		/* again, but not at once */
+		ck_assert(RUN_UNTIL(base, 3000, p.count == 3));
+		ck_assert_int_ge(mono_ms_between(before, mono_now()), 900);
+		play_end(&p, &o);
+	}
+}
+END_TEST
+
+START_TEST(misses_heartbeats)
+{
+	struct mono before = mono_now();
+	struct played p;
+	struct pulling o;
+
+	play(&p, &o);
+	ck_assert(RUN_UNTIL(base, 3000, o.events[PULLER_MISSED_HEARTBEAT] == 1));
+	ck_assert_int_ge(mono_ms_between(before, mono_now()), 1200);
+	ck_assert_int_eq(p.count, 2);
+	puller_repull(o.puller);
+	ck_assert(RUN_UNTIL(base, 1000, p.count == 4));
+	ck_assert(RUN_UNTIL(base, 3000, o.events[PULLER_MISSED_HEARTBEAT] == 2));
+	play_end(&p, &o);
+}
+END_TEST
+
+START_TEST(takes_messages_that_look_like_statuses)
+{
+	static const char *const blocks[] = {"NATS/1.0 409 Consumer Deleted\r\nA: 1\r\n\r\n",
+					     "NATS/1.0 503\r\n\r\n", "NATS/1.0\r\nStatus: 503\r\n\r\n"};
+	struct pulling o;
+	size_t i;
+	int raw;
+
+	make_stream();
+	raw = raw_client(server.port);
+	for (i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
+		raw_publish(raw, "s.x", "", blocks[i], strlen(blocks[i]), "", 0);
+	make_consumer(true);
+	start(&o, 1000, 100000);
+	ck_assert(RUN_UNTIL(base, 2000, o.count == (int)(sizeof blocks / sizeof blocks[0])));
+	ck_assert_int_eq(events_of(&o), 0);
+	puller_stop(&o.puller);
+	close(raw);
 }
 END_TEST
 
@@ -337,9 +499,18 @@ unit_suite(void)
 	tcase_add_test(tc, tells_that_the_consumer_is_gone);
 	tcase_add_test(tc, pauses_and_goes_on);
 	tcase_add_test(tc, stops_within_a_message);
+	tcase_add_test(tc, takes_messages_that_look_like_statuses);
 	/* Half a minute: only when asked for. */
 	if (getenv("SLOW_TESTS") != NULL)
 		tcase_add_test(tc, outlives_its_requests);
+	suite_add_tcase(s, tc);
+	tc = tcase_create("played");
+	tcase_add_unchecked_fixture(tc, test_servers_begin, test_servers_end);
+	tcase_add_checked_fixture(tc, setup_without_jetstream, teardown);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, understands_statuses);
+	tcase_add_test(tc, tells_of_refusals);
+	tcase_add_test(tc, misses_heartbeats);
 	suite_add_tcase(s, tc);
 	return s;
 }
