@@ -6,7 +6,8 @@
  */
 #include "common/nats/conn_impl.h"
 
-#define TURN_MS 10
+#define TURN_MS             10
+#define READING_FOR_LONG_MS 3600000 /* longer than any request */
 
 /* ---- writing -------------------------------------------------------------------------------------- */
 
@@ -95,6 +96,7 @@ deliver(struct nats_conn *c)
 		bridge_schedule_delivery(c);
 	if (subscribe_overfull(c) != c->reading_stopped) {
 		c->reading_stopped = !c->reading_stopped;
+		c->reading_since = mono_now();
 		if (c->reading_stopped)
 			event_del(c->read_event);
 		else
@@ -171,6 +173,7 @@ bridge_start(struct nats_conn *c)
 	struct nats_link *link = c->link;
 
 	c->backlog = c->reading_stopped = c->wants_room = false;
+	c->reading_since = mono_add_ms(mono_now(), -READING_FOR_LONG_MS);
 	c->read_event = event_new(c->base, link->fd, EV_READ | EV_PERSIST, on_readable, c);
 	c->write_event = event_new(c->base, link->fd, EV_WRITE, on_writable, c);
 	event_add(c->read_event, NULL);

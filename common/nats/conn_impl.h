@@ -59,6 +59,8 @@ struct nats_conn {
 	struct frames frames; /* of a plain connection */
 	bool flush_wanted, backlog, reading_stopped, wants_room;
 
+	struct mono reading_since; /* unless stopped */
+
 	struct nats_sub *subs;
 	bool subs_changed; /* one was taken out of the list */
 	struct request_table *requests;

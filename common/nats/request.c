@@ -109,9 +109,9 @@ on_reply(void *arg, const struct nats_message *m)
 }
 
 static void
-arm(struct nats_request *r)
+arm(struct nats_request *r, int64_t ms)
 {
-	struct timeval tv = {r->timeout_ms / 1000, (r->timeout_ms % 1000) * 1000};
+	struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
 
 	evtimer_add(r->timer, &tv);
 }
@@ -121,12 +121,14 @@ on_timeout(evutil_socket_t fd, short what, void *arg)
 {
 	struct nats_request *r = arg;
 	struct nats_conn *c = r->table->conn;
+	int64_t reading_ms;
 
 	(void)fd;
 	(void)what;
-	/* The answer may be there: nobody reads. */
-	if (c->reading_stopped) {
-		arm(r);
+	/* While nobody reads, and until all that came meanwhile can have been read, time does not count. */
+	reading_ms = c->reading_stopped ? 0 : mono_ms_between(c->reading_since, mono_now());
+	if (reading_ms < r->timeout_ms) {
+		arm(r, r->timeout_ms - reading_ms);
 		return;
 	}
 	conn_enter(c);
@@ -222,6 +224,6 @@ nats_conn_request(struct nats_conn *c, const char *subject, const char *header_l
 	r->timer = evtimer_new(c->base, on_timeout, r);
 	t->slots[slot] = r;
 	t->out++;
-	arm(r);
+	arm(r, timeout_ms);
 	return r;
 }

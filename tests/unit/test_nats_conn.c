@@ -383,7 +383,7 @@ START_TEST(stops_reading_for_a_paused_subscription)
 	}
 	RUN_UNTIL(base, 500, false);
 	/* Neither is the connection lost nor the question, though nobody reads for long. */
-	ck_assert_ptr_nonnull(nats_conn_request(o.conn, "echo", NULL, 0, "1", 1, 1000, on_answer, &a, NULL));
+	ck_assert_ptr_nonnull(nats_conn_request(o.conn, "echo", NULL, 0, "1", 1, 3000, on_answer, &a, NULL));
 	ck_assert(!RUN_UNTIL(base, 10000, o.downs > 0 || a.count > 0));
 	ck_assert_int_eq(g.count, 0);
 	nats_sub_resume(sub);
