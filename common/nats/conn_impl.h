@@ -89,8 +89,6 @@ bool bridge_found_closed(struct nats_conn *c);
 void bridge_schedule_delivery(struct nats_conn *c);
 
 /* publish.c */
-/* Bytes that wait to be written. */
-size_t publish_waiting(const struct nats_conn *c);
 /* Writes what waits. False if something is left or the connection was lost. */
 bool publish_flush(struct nats_conn *c);
 void publish_ping(struct nats_conn *c);

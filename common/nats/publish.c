@@ -14,6 +14,8 @@
 
 #define WRITE_BUFFER_MAX (1024 * 1024)
 #define ROOM_AGAIN       (WRITE_BUFFER_MAX / 2) /* so little waits that callers are told */
+/* What the relay's side takes at once, so that writing does not have to wait for its thread. */
+#define TLS_TURN_MAX     (128 * 1024)
 #define CONTROL_LINE_MAX 4096 /* the server's default max_control_line: it hangs up beyond */
 #define NUMBERS_MAX      48   /* verb, sizes and blanks of a control line */
 
@@ -25,38 +27,67 @@ nats_publish_size(size_t header_lines_len, size_t data_len)
 
 /* ---- room and writing ------------------------------------------------------------------------------ */
 
-size_t
-publish_waiting(const struct nats_conn *c)
+static size_t
+in_library(const struct nats_conn *c)
 {
-	int library = natsConnection_Buffered(c->link->nc);
-	size_t waiting = library > 0 ? (size_t)library : 0;
+	int buffered = natsConnection_Buffered(c->link->nc);
 
-	return waiting + (c->link->plain ? frames_left(&c->frames) : tls_relay_waiting(c->link->relay));
+	return buffered > 0 ? (size_t)buffered : 0;
+}
+
+/* Bytes that wait to be written, wherever. */
+static size_t
+waiting(const struct nats_conn *c)
+{
+	return in_library(c) + (c->link->plain ? frames_left(&c->frames) : tls_relay_waiting(c->link->relay));
+}
+
+static size_t
+left(size_t max, size_t used)
+{
+	return used < max ? max - used : 0;
+}
+
+static size_t
+room(const struct nats_conn *c)
+{
+	size_t all = left(WRITE_BUFFER_MAX, waiting(c)), turn;
+
+	if (c->link->plain)
+		return all;
+	turn = left(TLS_TURN_MAX, in_library(c));
+	return turn < all ? turn : all;
+}
+
+/* Has the relay tell when it has written most of what it has; the rest the bridge sees by itself. */
+static void
+ask_relay(struct nats_conn *c)
+{
+	if (!c->link->plain && tls_relay_waiting(c->link->relay) > ROOM_AGAIN)
+		tls_relay_tell(c->link->relay, ROOM_AGAIN);
 }
 
 size_t
 nats_conn_room(struct nats_conn *c)
 {
-	size_t waiting;
+	size_t bytes;
 
 	if (!c->up)
 		return 0;
-	waiting = publish_waiting(c);
-	if (waiting < WRITE_BUFFER_MAX)
-		return WRITE_BUFFER_MAX - waiting;
+	bytes = room(c);
+	if (bytes > 0)
+		return bytes;
 	c->wants_room = true;
-	if (!c->link->plain)
-		tls_relay_tell(c->link->relay, ROOM_AGAIN);
+	ask_relay(c);
 	return 0;
 }
 
 bool
 publish_room_again(struct nats_conn *c)
 {
-	if (publish_waiting(c) <= ROOM_AGAIN)
+	if (waiting(c) <= ROOM_AGAIN && room(c) > 0)
 		return true;
-	if (!c->link->plain)
-		tls_relay_tell(c->link->relay, ROOM_AGAIN);
+	ask_relay(c);
 	return false;
 }
 

@@ -23,6 +23,7 @@
 
 #define READ_SIZE     (64 * 1024)
 #define INWARD_MAX    (256 * 1024) /* several of the largest records */
+#define PAIR_BUFFER   (2 * 1024 * 1024)
 #define RECORD_HEADER 5
 
 /* Bytes on their way in one direction: len of them from start on. */
@@ -227,6 +228,15 @@ relay_new(int network, int library, int wake_fd)
 	return r;
 }
 
+/* The system cuts it to what it allows. */
+static void
+enlarge(int fd)
+{
+	int size = PAIR_BUFFER;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+}
+
 struct tls_relay *
 tls_relay_start(int fd, int wake_fd, struct error *e)
 {
@@ -242,6 +252,8 @@ tls_relay_start(int fd, int wake_fd, struct error *e)
 		close(network);
 		return NULL;
 	}
+	enlarge(pair[0]);
+	enlarge(pair[1]);
 	dup3(pair[0], fd, O_CLOEXEC);
 	close(pair[0]);
 	r = relay_new(network, pair[1], wake_fd);

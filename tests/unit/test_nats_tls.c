@@ -113,7 +113,8 @@ START_TEST(connects_with_certificates)
 	nats_unsubscribe(&sub);
 	got_fini(&g);
 	nats_conn_free(&o.conn);
-	ck_assert_int_lt(worst_block_ns, 10 * MS);
+	/* These are larger than what the relay takes at once: its thread must get its turn in between. */
+	ck_assert_int_lt(worst_block_ns, 100 * MS);
 	test_server_stop(&server);
 	free(data);
 }
@@ -291,15 +292,15 @@ START_TEST(a_frozen_server_does_not_stop_the_loop)
 		ck_assert_uint_lt(sent, 200 * 1000 * 1000);
 	}
 	ck_assert_uint_gt(sent, 1000 * 1000);
+	ck_assert_int_lt(worst_block_ns, 10 * MS);
 	/* also one large message beyond */
 	ck_assert_int_eq(nats_conn_publish(o.conn, "x", NULL, NULL, 0, data, 1000000, NULL), 0);
 	ck_assert(RUN_UNTIL(base, 12000, o.downs == 1));
 	ck_assert_msg(strstr(o.reason, "pings") != NULL, "%s", o.reason);
 	ck_assert_int_lt(mono_ms_between(before, mono_now()), 10000);
-	ck_assert_int_lt(worst_block_ns, 10 * MS);
 	test_server_kill(&server, SIGCONT);
 	ck_assert(RUN_UNTIL(base, 20000, o.ups == 2));
-	ck_assert_int_lt(worst_block_ns, 10 * MS);
+	ck_assert_int_lt(worst_block_ns, 100 * MS);
 	nats_conn_free(&o.conn);
 	test_server_stop(&server);
 	free(data);
