@@ -225,11 +225,12 @@ class Bench:
                 w = writer.Writer(a.client, "B", rate=1000)
                 r = replicator.Replicator({"t": topic(a, b, "B")}, loglevel="info").start()
                 r.wait_committed(1000)
-                sub = t.subscribe("B.>")
                 for _ in range(3):
                     # work long enough for the restart to count as the first one
                     r.wait_topic(lambda s: s["state"] == "copying" and s["uptime_s"] > 31, 60)
                     pid = r.worker_pid()
+                    sub = t.subscribe("B.>")
+                    t.flush()
                     os.kill(pid, signal.SIGKILL)
                     killed = time.monotonic()
                     while time.monotonic() < killed + 0.02:  # what was on its way
@@ -238,7 +239,7 @@ class Bench:
                     sub.queue.clear()
                     t.next(sub, 20)
                     times.append(time.monotonic() - killed)
-                    sub.queue.clear()
+                    t.unsubscribe(sub)
             self.row("kill", "first copy after kill -9 of the worker", statistics.median(times), "s", 1, 0.5,
                      f"worst {max(times):.2f} s", at_most=True)
         finally:

@@ -5,7 +5,7 @@
 #     NATS_SERVER=/path/to/nats-server make check-system
 #     make soak MINUTES=5 SEED=17
 #
-# pytest-xdist, where it is installed, runs two tests at a time.
+# pytest-xdist, where it is installed, runs four tests at a time: most of their time they wait.
 
 EXTRA_DIST += \
 	tests/system/conftest.py \
@@ -49,7 +49,7 @@ system_env = SR_BUILDDIR='$(abs_top_builddir)' NATS_SERVER="$${NATS_SERVER:-$(NA
 
 check-system: all $(check_PROGRAMS)
 	@python=$(system_python); parallel=; \
-	$$python -c 'import xdist' 2>/dev/null && parallel='-n 2 --dist load'; \
+	$$python -c 'import xdist' 2>/dev/null && parallel='-n 4 --dist load'; \
 	cd '$(srcdir)/tests/system' && $(system_env) $$python -m pytest -q -o cache_dir='$(abs_builddir)/.pytest_cache' \
 	  $$parallel $(PYTEST_ARGS)
 
