@@ -152,6 +152,7 @@ main(int argc, char **argv)
 	sleep(1);
 	if (fork() == 0)
 		publish(argv[1], "bench.somebody", count, NULL);
-	waitpid(pid, NULL, 0);
+	while (wait(NULL) > 0)
+		;
 	return 0;
 }
