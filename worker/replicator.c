@@ -30,8 +30,8 @@ enum {
 	BACKOFF_MAX_MS = 5000,
 	HOLD_FIRST_MS = 250,
 	SHOW_TROUBLE_MS = 1000, /* a fault that lasts longer shows in the state */
-	CREDIT_MSGS = 32768,
-	CREDIT_BYTES = 16 * 1024 * 1024,
+	CREDIT_MSGS = 65536,    /* half of it must last for a round trip */
+	CREDIT_BYTES = 32 * 1024 * 1024,
 	/* Servers 2.11 queue 10,000 publishes of a stream and drop the rest; from 2.12 on it is 100,000
 	 * (server/stream.go). */
 	QUEUED_BY_SERVER = 9500,

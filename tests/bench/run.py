@@ -143,7 +143,7 @@ class Bench:
         self.compare("speed-1k", "100,000 x 1 KiB", 100_000, 1024, 0.80, 1.0)
         self.compare("speed-16k", "10,000 x 16 KiB", 10_000, 16 * 1024, 0.80, 1.0)
 
-    def far(self, count=1_000_000):
+    def far(self, count=3_000_000):
         """A long run near, then with 100 ms there and back on either side."""
         a, b = server.Server().start(), server.Server().start()
         try:
@@ -250,7 +250,7 @@ class Bench:
             a.close()
             b.close()
 
-    def many(self, total=500_000):
+    def many(self, total=2_000_000):
         """CPU a message of 50 topics and of one, from resume to the end: starting is not counted."""
         costs = {n: self.cost_of_topics(n, total // n) for n in (1, 50)}
         self.row("many", "50 topics in one supervisor, cost a message", costs[50] / costs[1], "x one topic",
