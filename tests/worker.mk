@@ -10,6 +10,7 @@ worker_unit_tests = \
 	test_pipeline_sim \
 	test_position \
 	test_refusal \
+	test_sentlist \
 	test_seqset \
 	test_throttle \
 	test_watchdog
@@ -43,6 +44,10 @@ test_position_LDADD = $(WORKER_UNIT_LDADD)
 test_refusal_SOURCES = tests/unit/test_refusal.c $(unit_sources)
 test_refusal_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_refusal_LDADD = $(WORKER_UNIT_LDADD)
+
+test_sentlist_SOURCES = tests/unit/test_sentlist.c $(unit_sources)
+test_sentlist_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_sentlist_LDADD = $(WORKER_UNIT_LDADD)
 
 test_seqset_SOURCES = tests/unit/test_seqset.c $(unit_sources)
 test_seqset_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

@@ -30,6 +30,8 @@ libsrworker_a_SOURCES = \
 	worker/replicator_internal.h \
 	worker/scan.c \
 	worker/scan.h \
+	worker/sentlist.c \
+	worker/sentlist.h \
 	worker/seqset.c \
 	worker/seqset.h \
 	worker/sink.c \

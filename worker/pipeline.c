@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "common/xalloc.h"
+#include "worker/sentlist.h"
 
 enum {
 	WINDOW_START = 2048,
@@ -61,7 +62,10 @@ struct pipeline {
 
 	uint64_t source_seq, target_seq; /* settled */
 	uint64_t offered_seq;
-	uint64_t stretch_end;
+	uint64_t stretch_first, stretch_end;
+	struct sentlist again; /* what should come again, while the map is the same */
+	uint64_t presettled;   /* of that: what need not be sent */
+	bool contiguous;
 	uint64_t used_end;                       /* of what was in flight before */
 	uint64_t floor, floor_until, late_until; /* as in pipeline_start, until S has passed it */
 	bool same_streams;                       /* at the restart, what was found before counts */
@@ -141,6 +145,7 @@ pipeline_free(struct pipeline **pp)
 	free(p->ring);
 	free(p->subjects);
 	free(p->ready);
+	sentlist_fini(&p->again);
 	free(p);
 	*pp = NULL;
 }
@@ -151,10 +156,29 @@ higher(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
+/* What was sent and is not settled comes again in the same slots, or the map has changed. */
+static void
+keep_sent(struct pipeline *p)
+{
+	struct sentlist kept;
+
+	if (p->mode != PIPELINE_CHAIN || p->head == p->next)
+		return;
+	sentlist_init(&kept);
+	kept.slot = slot_of(p, p->head);
+	for (uint64_t id = p->head; id < p->next; id++)
+		sentlist_push(&kept, at(p, id)->seq);
+	for (size_t i = p->again.head; i < p->again.count; i++)
+		sentlist_push(&kept, p->again.seqs[i]);
+	sentlist_fini(&p->again);
+	p->again = kept;
+}
+
 void
 pipeline_stop(struct pipeline *p, struct seqset *settled_beyond, bool fault)
 {
 	p->used_end = pipeline_used_end(p);
+	keep_sent(p);
 	p->floor = pipeline_floor(p);
 	if (settled_beyond != NULL)
 		p->floor_until = higher(p->floor_until, settled_beyond->highest);
@@ -211,15 +235,44 @@ keep_floor(struct pipeline *p, const struct pipeline_start *start)
 	p->late_until = higher(p->late_until, start->late_until);
 }
 
+/*
+ * The map has changed: from here on a late publish may take a slot that belongs to another message now.
+ */
+static void
+map_has_changed(struct pipeline *p)
+{
+	sentlist_clear(&p->again);
+	p->presettled = 0;
+	if (p->stretch_end < p->target_seq)
+		p->stretch_first = slot_of(p, p->next);
+	p->stretch_end = pipeline_used_end(p);
+}
+
+static void
+expect_again(struct pipeline *p)
+{
+	if (!p->same_streams || p->mode != PIPELINE_CHAIN) {
+		sentlist_clear(&p->again);
+		return;
+	}
+	sentlist_settle(&p->again, p->source_seq);
+	if (p->again.head < p->again.count && p->again.slot + p->presettled != p->target_seq + 1)
+		map_has_changed(p);
+}
+
 void
 pipeline_restart(struct pipeline *p, const struct pipeline_start *start)
 {
 	p->mode = start->mode;
 	p->source_seq = p->offered_seq = start->source_seq;
 	p->target_seq = start->target_seq;
+	p->stretch_first = start->target_seq + 1;
 	p->stretch_end = start->stretch_end;
+	p->presettled = start->presettled;
+	p->contiguous = start->contiguous || (p->same_streams && p->contiguous);
 	if (!p->same_streams || start->used_end > p->used_end)
 		p->used_end = start->used_end;
+	expect_again(p);
 	keep_floor(p, start);
 	p->sent = 0;
 	p->since_reply_msgs = 0;
@@ -304,11 +357,23 @@ pipeline_expected_last(const struct pipeline *p)
 	return slot_of(p, p->next) - 1;
 }
 
+/* A message that another process may have sent does not come, where only the source can tell. */
+static bool
+jumps(const struct pipeline *p, uint64_t seq)
+{
+	return p->contiguous && p->again.head == p->again.count && seq > p->offered_seq + 1 &&
+	       slot_of(p, p->next) <= p->used_end;
+}
+
 void
 pipeline_skip(struct pipeline *p, uint64_t seq)
 {
 	if (seq <= p->offered_seq)
 		return;
+	if (p->presettled > 0 && sentlist_take(&p->again, seq))
+		p->presettled--;
+	else if (!sentlist_skip(&p->again, seq) || jumps(p, seq))
+		map_has_changed(p);
 	p->offered_seq = seq;
 	if (p->head == p->next)
 		p->source_seq = seq;
@@ -441,6 +506,8 @@ pipeline_send(struct pipeline *p, uint64_t seq, int64_t stored_ms, uint64_t byte
 
 	if (p->next - p->head == p->cap)
 		grow_ring(p);
+	if (jumps(p, seq) || !sentlist_send(&p->again, seq))
+		map_has_changed(p);
 	p->offered_seq = seq;
 	e = at(p, p->next++);
 	*e = (struct entry){
@@ -498,6 +565,17 @@ leave_ring(struct pipeline *p)
 	p->head++;
 }
 
+/* Whether a reply of the stretch before that of entry id has not come. */
+static bool
+lacks_reply(const struct pipeline *p, uint64_t id)
+{
+	uint64_t first = slot_of(p, p->head);
+
+	if (first < p->stretch_first)
+		first = p->stretch_first;
+	return first <= p->stretch_end && slot_of(p, id) > first;
+}
+
 static enum pipeline_verdict
 settle_chain(struct pipeline *p, uint64_t id, uint64_t seq, const char **why)
 {
@@ -508,7 +586,7 @@ settle_chain(struct pipeline *p, uint64_t id, uint64_t seq, const char **why)
 		*why = "the target acknowledged another sequence than the chain's";
 		return PIPELINE_REWIND;
 	}
-	if (id > p->head && slot_of(p, p->head) <= p->stretch_end) {
+	if (lacks_reply(p, id)) {
 		*why = "a reply is missing where a late publish could have taken the slot";
 		return PIPELINE_REWIND;
 	}

@@ -49,6 +49,8 @@ struct pipeline_start {
 	uint64_t target_seq;  /* T: last sequence of the target */
 	uint64_t stretch_end; /* slots up to here may be taken by a late publish of an old chain; 0: none */
 	uint64_t used_end;    /* slots up to here may be taken by a late publish in the map of now */
+	uint64_t presettled;  /* so many of the next messages are in the slots up to T already */
+	bool contiguous;      /* no filters: a jump in the source's sequence is a message that is gone */
 	/* Target sequence behind which copies beyond S are: those that were found, up to source sequence
 	 * floor_until, and those that may still come, up to late_until but no more than a window. 0: none. */
 	uint64_t floor, floor_until, late_until;
@@ -158,8 +160,8 @@ uint32_t pipeline_window(const struct pipeline *p);
 uint64_t pipeline_stretch_end(const struct pipeline *p);
 /*
  * CHAIN: the highest slot that anything was sent into, on this connection or an earlier one. Where the map
- * changes (a message is passed over that was sent before, or what is sent next gets another slot than it
- * had), the stretch reaches up to here.
+ * changes (what was sent before does not come again, or gets another slot than it had), the stretch
+ * reaches up to here; the pipeline sees to that by itself.
  */
 uint64_t pipeline_used_end(const struct pipeline *p);
 /* When the source stored the oldest unsettled message; 0 if none is in flight. */

@@ -398,7 +398,7 @@ count_from_pair(const struct position_facts *f, struct position *out)
 		halt_between(f, seq, at, out);
 		return;
 	}
-	out->presettled = behind;
+	out->presettled = out->start.presettled = behind;
 	go_from(out, seq, "counted from the newest pair that is known");
 }
 
@@ -547,6 +547,7 @@ used_end(const struct position_facts *f)
 static bool
 same_map(const struct position_facts *f, const struct position *out)
 {
+
 	return memory_of_this_target(f) && same_settings(f) && f->topic->max_age_ms == 0 &&
 	       !f->topic->ephemeral && !f->apply_resume && out->incident == NULL;
 }
@@ -584,6 +585,7 @@ position_at_start(const struct position_facts *f, struct position *out)
 		out->start.mode = PIPELINE_SUBJECT;
 	} else {
 		out->start.used_end = used_end(f);
+		out->start.contiguous = f->topic->filter_count == 0;
 		out->start.stretch_end = same_map(f, out) ? 0 : out->start.used_end;
 	}
 	if (out->outcome == POSITION_SCAN)

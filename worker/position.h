@@ -116,14 +116,13 @@ struct position_rewind {
 	 * unless source_seq covers that now. */
 	uint64_t presettled;
 	bool presettled_anew;
-	uint64_t stretch_end; /* for the restart: of before, or the last slot that was in use if what comes
-			       * next gets other slots than it had */
-	uint64_t found;       /* copies of ours that were not known to be settled */
-	uint64_t repeats;     /* copies of what was settled before */
+	uint64_t found;   /* copies of ours that were not known to be settled */
+	uint64_t repeats; /* copies of what was settled before */
 	uint64_t foreign;
-	uint64_t missing;   /* not there though later ones are: they will be sent again, out of order */
-	uint64_t uncertain; /* slots whose message is gone, and that may have held something else than was
-			     * sent into them: what was sent is sent again */
+	uint64_t missing;    /* not there though later ones are: they will be sent again, out of order */
+	uint64_t uncertain;  /* slots whose message is gone, and that may have held something else than was
+			      * sent into them: what was sent is sent again */
+	uint64_t disordered; /* copies behind one of a later message */
 	uint64_t first_repeat, first_missing; /* source sequences, 0 for none */
 };
 /*

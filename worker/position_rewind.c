@@ -73,8 +73,9 @@ take_slot(const struct pipeline *p, const struct position_slot *slot, struct seq
 		if (out->first_repeat == 0)
 			out->first_repeat = seq;
 	} else {
-		seqset_add(there, seq);
+		out->disordered += seq < there->highest;
 		out->found++;
+		seqset_add(there, seq);
 	}
 }
 
@@ -119,16 +120,13 @@ settle_what_is_there(const struct pipeline *p, const struct position_slot *slots
 		settled++;
 	}
 	count_missing(p, settled, highest_of(slots, count), there, out);
-	if (settled != count)
-		out->stretch_end = pipeline_used_end(p);
 }
 
 void
 position_rewind(const struct pipeline *p, const struct position_slot *slots, size_t count,
 		struct seqset *there, struct position_rewind *out)
 {
-	*out = (struct position_rewind){.source_seq = pipeline_source_seq(p),
-					.stretch_end = pipeline_stretch_end(p)};
+	*out = (struct position_rewind){.source_seq = pipeline_source_seq(p)};
 	if (slots_in_order(p, slots, count))
 		settle_in_order(p, slots, count, out);
 	else
@@ -147,7 +145,6 @@ position_rewind_by_last(const struct pipeline *p, const struct conf_topic *topic
 	if (count == 0 || last->kind != SLOT_OURS || !pipeline_entry(p, count - 1, &entry) ||
 	    (uint64_t)last->origin.seq != entry.seq)
 		return false;
-	*out = (struct position_rewind){
-	    .source_seq = entry.cover_seq, .stretch_end = pipeline_stretch_end(p), .found = count};
+	*out = (struct position_rewind){.source_seq = entry.cover_seq, .found = count};
 	return true;
 }

@@ -115,7 +115,9 @@ store(struct sim_world *w, const struct sim_stored *m)
 		t->msgs = xrealloc(t->msgs, t->cap * sizeof *t->msgs);
 	}
 	t->msgs[++t->last] = *m;
-	if (m->origin > 0 && !m->letter)
+	if (m->letter)
+		w->letters[m->origin]++;
+	else if (m->origin > 0)
 		w->copies[m->origin]++;
 	return t->last;
 }
@@ -174,7 +176,7 @@ is_refused(struct sim_world *w, const struct sim_publish *p, struct sim_answer *
 {
 	struct sim_target *t = &w->target;
 	bool wrong = p->barrier || (p->has_expected && p->expected_last != t->last);
-	bool large = !p->barrier && w->source.msgs[p->origin].kind == SIM_TOO_LARGE;
+	bool large = !p->barrier && !p->letter && w->source.msgs[p->origin].kind == SIM_TOO_LARGE;
 
 	if (large && (t->size_before_sequence || !wrong))
 		return refuse(answer, 400, 10054);
@@ -185,17 +187,13 @@ is_refused(struct sim_world *w, const struct sim_publish *p, struct sim_answer *
 	return false;
 }
 
-/* Its message id keeps a dead letter single. */
+/* Into another stream, where its message id keeps it single. */
 static bool
 take_letter(struct sim_world *w, const struct sim_publish *p, struct sim_answer *answer)
 {
 	if (w->letters_lost)
 		return w->letters_lost = false;
-	if (w->letters[p->origin] == 0) {
-		w->letters[p->origin] = 1;
-		if (p->letter_in_target)
-			store(w, &(struct sim_stored){.origin = p->origin, .letter = true});
-	}
+	w->letters[p->origin] = 1;
 	answer->seq = 1;
 	return true;
 }
@@ -206,7 +204,7 @@ take_publish(struct sim_world *w, const struct sim_publish *p, struct sim_answer
 {
 	bool answers;
 
-	if (p->letter)
+	if (p->letter && !p->has_expected)
 		return take_letter(w, p, answer);
 	if (has_trouble(w, p, answer, &answers))
 		return answers;
@@ -215,7 +213,8 @@ take_publish(struct sim_world *w, const struct sim_publish *p, struct sim_answer
 	answer->seq = store(w, &(struct sim_stored){.origin = p->origin,
 						    .content = p->content,
 						    .subject = w->source.msgs[p->origin].subject,
-						    .unordered = p->has_id});
+						    .unordered = p->has_id,
+						    .letter = p->letter});
 	if (p->has_id) {
 		w->id_seq[p->origin] = answer->seq;
 		w->id_ms[p->origin] = w->now_ms;
@@ -240,7 +239,7 @@ sim_target_go_back(struct sim_world *w, uint64_t last)
 		if (origin == 0)
 			continue;
 		if (t->msgs[t->last].letter)
-			w->letters[origin] = 0;
+			w->letters[origin]--;
 		else
 			w->copies[origin]--;
 		if (w->id_seq[origin] == t->last)

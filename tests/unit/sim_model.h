@@ -70,7 +70,8 @@ struct sim_target {
 /* ---- connections ----------------------------------------------------------------------------------- */
 
 struct sim_publish {
-	bool barrier, letter, letter_in_target;
+	bool barrier;
+	bool letter; /* into the target stream if it is a link of the chain, else into another */
 	uint64_t origin, content;
 	uint64_t expected_last; /* chain: with has_expected */
 	bool has_expected, has_id;

@@ -21,6 +21,7 @@ static const struct conf conf = {.name = site};
 static void locate_begin(struct sim_worker *w);
 static void rewind_now(struct sim_worker *w, bool fault);
 static void go_back(struct sim_worker *w);
+static void send_letter_into_target(struct sim_worker *w, uint64_t seq);
 
 /* With SIM_TRACE in the environment: what the worker does, for whoever repeats a finding. */
 static void trace(const struct sim_worker *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -114,8 +115,17 @@ tell_checkpoint(struct sim_worker *w)
 	if (w->presettled > 0)
 		return;
 	fill_checkpoint(w, &c);
+	w->told_in_order = pipeline_in_order(w->pipeline);
 	w->told_target_seq = pipeline_target_seq(w->pipeline);
 	w->checkpoint(w->arg, &c);
+}
+
+/* Nothing is sent in another map before the checkpoint says that it may have changed. */
+static void
+tell_doubt(struct sim_worker *w)
+{
+	if (w->told_in_order && !pipeline_in_order(w->pipeline))
+		tell_checkpoint(w);
 }
 
 static void
@@ -133,6 +143,7 @@ after_settling(struct sim_worker *w)
 	forget_settled(&w->there, settled);
 	forget_settled(&w->passed_over, settled);
 	w->told_settled = settled;
+	tell_doubt(w);
 	if (settled > was)
 		w->settled(w->arg, was, settled);
 	if (sim_chance(&w->world->random, 200) && settled > w->world->source.ack_floor)
@@ -182,7 +193,6 @@ send_letter(struct sim_worker *w)
 	w->until_ms = w->world->now_ms + ACK_TIMEOUT_MS;
 	sim_send(w->world, w->conn,
 		 &(struct sim_publish){.letter = true,
-				       .letter_in_target = w->settings.letters_in_target,
 				       .origin = w->letter_seq,
 				       .reply = true,
 				       .epoch = pipeline_epoch(w->pipeline)});
@@ -199,6 +209,10 @@ reject(struct sim_worker *w, uint64_t seq)
 		pass_over(w, seq);
 		break;
 	case REJECT_DEAD_LETTER:
+		if (w->settings.letters_in_target) {
+			send_letter_into_target(w, seq);
+			break;
+		}
 		w->letter_seq = seq;
 		send_letter(w);
 		break;
@@ -216,6 +230,29 @@ send_ready(struct sim_worker *w)
 		publish(w, (uint64_t)(uintptr_t)held, 0, true, id);
 }
 
+/* A dead letter for the target stream itself is a link of the chain like any other. */
+static void
+send_letter_into_target(struct sim_worker *w, uint64_t seq)
+{
+	const struct sim_source_msg *m = &w->world->source.msgs[seq];
+	uint64_t expected_last = pipeline_expected_last(w->pipeline);
+	struct pipeline_ticket t =
+	    pipeline_send(w->pipeline, seq, m->stored_ms, 1, 0, false, sim_now(w->world));
+
+	tell_doubt(w);
+	w->told->rejected++;
+	w->refused_seq = 0;
+	w->sent_here = true;
+	sim_send(w->world, w->conn,
+		 &(struct sim_publish){.letter = true,
+				       .origin = seq,
+				       .has_expected = true,
+				       .expected_last = expected_last,
+				       .reply = t.reply,
+				       .epoch = pipeline_epoch(w->pipeline),
+				       .id = t.id});
+}
+
 static void
 send_copy(struct sim_worker *w, uint64_t seq, bool more)
 {
@@ -224,6 +261,7 @@ send_copy(struct sim_worker *w, uint64_t seq, bool more)
 	struct pipeline_ticket t = pipeline_send(w->pipeline, seq, m->stored_ms, 1 + seq % 37,
 						 (uint64_t)m->subject << 20, more, sim_now(w->world));
 
+	tell_doubt(w);
 	/* A later one is there already. */
 	if (pipeline_mode(w->pipeline) == PIPELINE_CHAIN && w->there.count > 0 && seq < w->there.highest)
 		w->told->missing++;
@@ -340,14 +378,12 @@ take_letter_answer(struct sim_worker *w, const struct sim_answer *a)
 
 	if (seq == 0 || !w->letter_sent || a->epoch != pipeline_epoch(w->pipeline))
 		return;
-	w->letter_seq = 0;
-	w->letter_sent = false;
-	if (w->settings.letters_in_target) { /* it took a slot: the position has to be proven anew */
-		w->told->rejected++;
-		w->refused_seq = 0;
-		go_back(w);
+	if (a->code != 0) {
+		hold(w);
 		return;
 	}
+	w->letter_seq = 0;
+	w->letter_sent = false;
 	pass_over(w, seq);
 }
 
@@ -358,7 +394,7 @@ sim_worker_answer(struct sim_worker *w)
 
 	if (w->phase == SIM_DEAD || w->conn < 0 || !sim_take_answer(w->world, w->conn, &a))
 		return false;
-	if (a.letter) {
+	if (a.letter && a.id == 0) {
 		take_letter_answer(w, &a);
 	} else if (a.id == 0) {
 		if (w->phase == SIM_BARRIER)
@@ -487,10 +523,6 @@ read_infos(struct sim_worker *w)
 static void
 begin_copying(struct sim_worker *w, struct pipeline_start *start, bool rewound)
 {
-	/* A message is about to leave the map, and what was sent with it in may still arrive. */
-	if (w->refused_seq != 0 && w->settings.on_reject != REJECT_HALT &&
-	    start->stretch_end < pipeline_used_end(w->pipeline))
-		start->stretch_end = pipeline_used_end(w->pipeline);
 	pipeline_stop(w->pipeline, rewound ? &w->there : NULL, w->fault);
 	pipeline_restart(w->pipeline, start);
 	if (!rewound) {
@@ -512,7 +544,8 @@ finish_rewind(struct sim_worker *w)
 	    .mode = PIPELINE_CHAIN,
 	    .source_seq = w->rewind.source_seq,
 	    .target_seq = w->last_seq,
-	    .stretch_end = w->rewind.stretch_end,
+	    .stretch_end = pipeline_stretch_end(w->pipeline),
+	    .presettled = w->rewind.presettled + (w->rewind.presettled_anew ? 0 : w->presettled),
 	};
 
 	trace(w,
@@ -524,10 +557,11 @@ finish_rewind(struct sim_worker *w)
 	w->told->repeats += w->rewind.repeats;
 	w->told->missing += w->rewind.missing;
 	w->told->uncertain += w->rewind.uncertain;
+	w->told->disordered += w->rewind.disordered;
 	w->told->foreign += w->rewind.foreign;
 	if (w->settings.writers == TARGET_WRITERS_AUTO && w->rewind.foreign > 0)
 		start.mode = PIPELINE_SUBJECT;
-	w->presettled = w->rewind.presettled + (w->rewind.presettled_anew ? 0 : w->presettled);
+	w->presettled = start.presettled;
 	begin_copying(w, &start, true);
 }
 
@@ -565,6 +599,15 @@ finish_start(struct sim_worker *w)
 	begin_copying(w, &w->position.start, w->scan_is_rewind);
 }
 
+/* What was settled when the checkpoint was written is there again behind it. */
+static bool
+is_known_repeat(const struct sim_worker *w, uint64_t target_seq, uint64_t seq)
+{
+	return w->position.start.mode == PIPELINE_CHAIN && w->have_memory &&
+	       w->memory.target_created_ns == w->target_info.created_ns &&
+	       target_seq > w->memory.target_seq && seq <= w->memory.source_seq;
+}
+
 static void
 scan(struct sim_worker *w)
 {
@@ -576,8 +619,9 @@ scan(struct sim_worker *w)
 
 		if (slot.kind != SLOT_OURS)
 			continue;
-		if (seqset_has(&w->seen, seq))
+		if (seqset_has(&w->seen, seq) || is_known_repeat(w, w->position.scan_from, seq))
 			w->told->repeats++;
+		w->told->disordered += seq < w->seen.highest && w->position.start.mode == PIPELINE_CHAIN;
 		seqset_add(&w->seen, seq);
 		if (seq > after)
 			seqset_add(&w->there, seq);
@@ -615,6 +659,7 @@ decide(struct sim_worker *w)
 					 .stream = source_name,
 					 .target_stream = target_name,
 					 .adopt = nothing,
+					 .filter_count = w->settings.filter > 0,
 					 .max_inflight = w->settings.max_inflight,
 					 .target_writers = w->settings.writers,
 					 .on_target_reset = w->settings.on_target_reset,

@@ -29,7 +29,7 @@ uint64_t sim_map_hash(const struct sim_settings *settings);
 
 /* What a worker tells. */
 struct sim_told {
-	uint64_t rewinds, repeats, missing, uncertain, foreign, halts, resets, rejected;
+	uint64_t rewinds, repeats, missing, uncertain, disordered, foreign, halts, resets, rejected;
 };
 
 enum sim_phase {
@@ -61,6 +61,7 @@ struct sim_worker {
 	struct seqset there, passed_over;
 	uint64_t presettled;
 	uint64_t told_settled, told_target_seq;
+	bool told_in_order;
 
 	bool have_memory, memory_is_own;
 	struct proto_checkpoint memory; /* strings are borrowed */

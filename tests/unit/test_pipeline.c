@@ -46,7 +46,7 @@ teardown(void)
 static void
 begin(enum pipeline_mode mode, uint64_t source_seq, uint64_t target_seq, uint64_t stretch_end)
 {
-	const struct pipeline_start start = {mode, source_seq, target_seq, stretch_end, 0, 0, 0, 0};
+	const struct pipeline_start start = {mode, source_seq, target_seq, stretch_end, 0, 0, false, 0, 0, 0};
 
 	pipeline_restart(p, &start);
 }
@@ -565,6 +565,173 @@ START_TEST(in_the_stretch_a_reply_proves_only_its_own)
 }
 END_TEST
 
+/* ---- a map that changes -------------------------------------------------------------------------- */
+
+/* Sends 101 … 100 + count, of which 101 … settled are at the target, and restarts. */
+static void
+sent_before(uint64_t count, uint64_t settled)
+{
+	struct seqset there;
+
+	seqset_init(&there);
+	begin(PIPELINE_CHAIN, 100, 40, 0);
+	for (uint64_t seq = 101; seq <= 100 + count; seq++)
+		send(seq);
+	pipeline_stop(p, &there, true);
+	begin(PIPELINE_CHAIN, 100 + settled, 40 + settled, 0);
+	seqset_fini(&there);
+}
+
+START_TEST(the_same_again_is_no_stretch)
+{
+	sent_before(6, 2);
+	ck_assert_uint_eq(pipeline_used_end(p), 46);
+	ck_assert(pipeline_in_order(p));
+	ck_assert(send(103).reply);
+	for (uint64_t seq = 104; seq <= 107; seq++)
+		ck_assert(!send(seq).reply);
+	ck_assert(pipeline_in_order(p));
+	ck_assert_uint_eq(pipeline_used_end(p), 47);
+}
+END_TEST
+
+static void
+ck_stretch_from(uint64_t first, uint64_t end)
+{
+	ck_assert(!pipeline_in_order(p));
+	ck_assert_uint_eq(pipeline_expected_last(p), first - 1);
+	ck_assert_uint_eq(pipeline_stretch_end(p), end);
+	for (uint64_t slot = first, seq = 200; slot <= end; slot++, seq++)
+		ck_assert(send(seq).reply);
+	ck_assert(!send(300).reply);
+}
+
+START_TEST(what_was_sent_and_is_skipped_now_begins_a_stretch)
+{
+	sent_before(6, 2);
+	send(103);
+	pipeline_skip(p, 104);
+	ck_stretch_from(44, 46);
+}
+END_TEST
+
+START_TEST(what_was_sent_and_does_not_come_begins_a_stretch)
+{
+	sent_before(6, 2);
+	send(103);
+	ck_assert(send(105).reply); /* slot 44, that of 104 */
+	ck_stretch_from(45, 46);
+}
+END_TEST
+
+START_TEST(another_slot_begins_a_stretch)
+{
+	struct seqset there;
+
+	seqset_init(&there);
+	begin(PIPELINE_CHAIN, 100, 40, 0);
+	for (uint64_t seq = 101; seq <= 106; seq++)
+		send(seq);
+	pipeline_stop(p, &there, true);
+	begin(PIPELINE_CHAIN, 101, 42, 0); /* somebody else's message took a slot */
+	ck_stretch_from(43, 46);
+	seqset_fini(&there);
+}
+END_TEST
+
+/* Publishes of a connection before the last one may be as late. */
+START_TEST(all_that_was_ever_sent_counts)
+{
+	struct seqset there;
+
+	seqset_init(&there);
+	sent_before(6, 2);
+	send(103);
+	pipeline_stop(p, &there, true);
+	begin(PIPELINE_CHAIN, 102, 42, 0);
+	ck_assert_uint_eq(pipeline_used_end(p), 46);
+	send(103);
+	pipeline_skip(p, 104);
+	ck_stretch_from(44, 46);
+	seqset_fini(&there);
+}
+END_TEST
+
+START_TEST(what_was_sent_before_the_change_needs_no_reply)
+{
+	struct pipeline_ticket t[4];
+
+	sent_before(6, 0);
+	t[0] = send(101);
+	t[1] = send(102);
+	pipeline_skip(p, 103);
+	t[2] = send(104); /* slot 43 */
+	t[3] = send(105);
+	ck_assert(!t[1].reply && t[2].reply && t[3].reply);
+	ck_assert_int_eq(answer(t[3].id, true, false, 44), PIPELINE_REWIND);
+	ck_assert_int_eq(answer(t[2].id, true, false, 43), PIPELINE_GO_ON);
+	ck_position(104, 43);
+	ck_assert_int_eq(answer(t[3].id, true, false, 44), PIPELINE_GO_ON);
+}
+END_TEST
+
+START_TEST(presettled_messages_keep_the_map)
+{
+	const struct pipeline_start start = {
+	    .mode = PIPELINE_CHAIN, .source_seq = 101, .target_seq = 43, .presettled = 2};
+	struct seqset there;
+
+	seqset_init(&there);
+	begin(PIPELINE_CHAIN, 100, 40, 0);
+	for (uint64_t seq = 101; seq <= 106; seq++)
+		send(seq);
+	pipeline_stop(p, &there, true);
+	pipeline_restart(p, &start);
+	pipeline_skip(p, 102);
+	/* again before they have all come */
+	pipeline_stop(p, &there, true);
+	pipeline_restart(p,
+			 &(struct pipeline_start){
+			     .mode = PIPELINE_CHAIN, .source_seq = 102, .target_seq = 43, .presettled = 1});
+	pipeline_skip(p, 103);
+	ck_assert(pipeline_in_order(p));
+	send(104);
+	send(105);
+	ck_assert(pipeline_in_order(p));
+	pipeline_skip(p, 106);
+	ck_assert(!pipeline_in_order(p));
+	seqset_fini(&there);
+}
+END_TEST
+
+START_TEST(a_jump_after_a_start_may_be_what_another_process_sent)
+{
+	struct pipeline_start start = {
+	    .mode = PIPELINE_CHAIN, .source_seq = 100, .target_seq = 40, .used_end = 44, .contiguous = true};
+
+	pipeline_restart(p, &start);
+	send(101);
+	send(102);
+	ck_assert(pipeline_in_order(p));
+	send(104); /* slot 43 */
+	ck_stretch_from(44, 44);
+	/* with filters a jump says nothing */
+	pipeline_stop(p, NULL, false);
+	start.contiguous = false;
+	pipeline_restart(p, &start);
+	send(104);
+	ck_assert(pipeline_in_order(p));
+	/* and not where nobody has sent */
+	pipeline_stop(p, NULL, false);
+	start.contiguous = true;
+	start.used_end = 41;
+	pipeline_restart(p, &start);
+	send(101);
+	send(104);
+	ck_assert(pipeline_in_order(p));
+}
+END_TEST
+
 /* ---- subjects ------------------------------------------------------------------------------------ */
 
 enum { A = 11000, B = 22000, C = 33000 };
@@ -835,7 +1002,7 @@ END_TEST
 
 START_TEST(the_floor_of_a_start_holds_until_it_is_passed)
 {
-	const struct pipeline_start start = {PIPELINE_CHAIN, 10, 500, 0, 0, 450, 12, 0};
+	const struct pipeline_start start = {PIPELINE_CHAIN, 10, 500, 0, 0, 0, false, 450, 12, 0};
 	struct seqset there;
 
 	seqset_init(&there);
@@ -858,6 +1025,80 @@ START_TEST(the_floor_of_a_start_holds_until_it_is_passed)
 	begin(PIPELINE_CHAIN, 10, 500, 0);
 	ck_assert_uint_eq(pipeline_floor(p), 500);
 	seqset_fini(&there);
+}
+END_TEST
+
+/* What an old process sent may still come; it is no more than a window. */
+START_TEST(the_floor_waits_for_what_may_come_late)
+{
+	const struct pipeline_start start = {.mode = PIPELINE_SUBJECT,
+					     .source_seq = 10,
+					     .target_seq = 500,
+					     .floor = 450,
+					     .late_until = 100000};
+	uint64_t target = 500;
+
+	pipeline_limit_window(p, 3); /* the window of now does not matter, that of before does */
+	pipeline_restart(p, &start);
+	for (uint64_t seq = 11; seq <= 10 + config.window_max; seq++) {
+		ck_assert_uint_eq(pipeline_floor(p), 450);
+		answer(send_sized(seq, 1, seq * 1000, true).id, true, false, ++target);
+	}
+	ck_assert_uint_eq(pipeline_floor(p), target);
+	/* or until all is passed that the source held then */
+	pipeline_stop(p, NULL, false);
+	pipeline_restart(p, &(struct pipeline_start){.mode = PIPELINE_SUBJECT,
+						     .source_seq = 10,
+						     .target_seq = 500,
+						     .floor = 450,
+						     .late_until = 12});
+	pipeline_skip(p, 11);
+	ck_assert_uint_eq(pipeline_floor(p), 450);
+	pipeline_skip(p, 12);
+	ck_assert_uint_eq(pipeline_floor(p), 500);
+}
+END_TEST
+
+/* A duplicate: an old connection or another process has put it there before it was offered here. */
+START_TEST(the_floor_goes_below_a_duplicate)
+{
+	struct pipeline_ticket a, b, c;
+
+	begin(PIPELINE_SUBJECT, 0, 100, 0);
+	c = send_sized(1, 1, C, true);
+	answer(c.id, true, false, 120);
+	a = send_sized(2, 1, A, true);
+	b = send_sized(3, 1, B, true);
+	ck_assert_uint_eq(pipeline_floor(p), 120);
+	answer(b.id, true, true, 111);
+	ck_assert_uint_eq(pipeline_floor(p), 110);
+	answer(a.id, true, false, 121);
+	ck_position(3, 121);
+	ck_assert_uint_eq(pipeline_floor(p), 121);
+}
+END_TEST
+
+/* Several subjects become free at once. */
+START_TEST(what_becomes_ready_keeps_its_order)
+{
+	struct pipeline_ticket t[4];
+	char payload[4];
+	uint64_t id;
+	void *held;
+
+	begin(PIPELINE_SUBJECT, 0, 0, 0);
+	for (uint64_t i = 0; i < 4; i++)
+		t[i] = send_sized(1 + i, 1, (i + 1) << 20, true);
+	for (uint64_t i = 0; i < 4; i++)
+		pipeline_hold(p, send_sized(5 + i, 1, (i + 1) << 20, true).id, &payload[i]);
+	for (uint64_t i = 0; i < 4; i++)
+		answer(t[i].id, true, false, i + 1);
+	for (uint64_t i = 0; i < 4; i++) {
+		ck_assert(pipeline_ready(p, now, &id, &held));
+		ck_assert_ptr_eq(held, &payload[i]);
+		ck_assert_uint_eq(id, t[0].id + 4 + i);
+	}
+	ck_assert(!pipeline_ready(p, now, &id, &held));
 }
 END_TEST
 
@@ -916,6 +1157,15 @@ unit_suite(void)
 	    the_ring_keeps_its_entries_when_it_grows,   a_restart_goes_on_from_what_was_proven,
 	    the_view_shows_what_is_in_flight,           each_message_of_the_stretch_asks,
 	    in_the_stretch_a_reply_proves_only_its_own, NULL};
+	const TTest *const maps[] = {the_same_again_is_no_stretch,
+				     what_was_sent_and_is_skipped_now_begins_a_stretch,
+				     what_was_sent_and_does_not_come_begins_a_stretch,
+				     another_slot_begins_a_stretch,
+				     all_that_was_ever_sent_counts,
+				     what_was_sent_before_the_change_needs_no_reply,
+				     presettled_messages_keep_the_map,
+				     a_jump_after_a_start_may_be_what_another_process_sent,
+				     NULL};
 	const TTest *const subjects[] = {one_in_flight_for_a_subject,
 					 an_answer_to_one_that_waits_settles_nothing,
 					 a_duplicate_counts_only_with_a_sequence,
@@ -928,12 +1178,16 @@ unit_suite(void)
 					 the_floor_stays_low_over_a_rewind,
 					 the_floor_of_a_start_holds_until_it_is_passed,
 					 the_floor_is_good_after_a_stop,
+					 the_floor_waits_for_what_may_come_late,
+					 the_floor_goes_below_a_duplicate,
+					 what_becomes_ready_keeps_its_order,
 					 NULL};
 	Suite *s = suite_create("pipeline");
 
 	add_tests(s, "chain", chain);
 	add_tests(s, "asking", asking);
 	add_tests(s, "window", window);
+	add_tests(s, "maps", maps);
 	add_tests(s, "subjects", subjects);
 	return s;
 }

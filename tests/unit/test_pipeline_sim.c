@@ -42,6 +42,7 @@ enum fault {
 	BUSY,
 	SMALL_QUEUE,
 	SOURCE_DELETES,
+	SOURCE_EXPIRES,
 	TARGET_EXPIRES,
 	TARGET_CONSUMED,
 	TAIL_DELETED,
@@ -403,18 +404,32 @@ small_queue(struct sim *s)
 	return true;
 }
 
-/* A message that nobody has delivered yet. */
+/* A message that is not known to be settled, sent or not. */
 static bool
 source_deletes(struct sim *s)
 {
 	uint64_t seq;
 
-	for (size_t i = 0; i < array_len(s->workers); i++)
-		note_offered(s, &s->workers[i]);
-	seq = s->max_offered + 1 + sim_below(&s->world.random, 5);
+	if (worker(s)->phase == SIM_DEAD)
+		return false;
+	seq = pipeline_source_seq(worker(s)->pipeline) + 1 + sim_below(&s->world.random, 40);
 	if (seq >= s->world.source.last)
 		return false;
 	s->world.source.msgs[seq].deleted = true;
+	return true;
+}
+
+/* The source drops its oldest messages faster than they are copied. */
+static bool
+source_expires(struct sim *s)
+{
+	uint64_t last;
+
+	if (worker(s)->phase == SIM_DEAD)
+		return false;
+	last = pipeline_source_seq(worker(s)->pipeline) + sim_below(&s->world.random, 4);
+	for (uint64_t seq = 1; seq <= last && seq < s->world.source.last; seq++)
+		s->world.source.msgs[seq].deleted = true;
 	return true;
 }
 
@@ -589,6 +604,7 @@ static bool (*const inject[FAULTS])(struct sim *) = {
     [BUSY] = busy,
     [SMALL_QUEUE] = small_queue,
     [SOURCE_DELETES] = source_deletes,
+    [SOURCE_EXPIRES] = source_expires,
     [TARGET_EXPIRES] = target_expires,
     [TARGET_CONSUMED] = target_consumed,
     [TAIL_DELETED] = tail_deleted,
@@ -622,14 +638,30 @@ one_fault(struct sim *s)
 
 /* ---- a run ------------------------------------------------------------------------------------------ */
 
+/* A late publish comes when it does most harm: it waits until its slot is the next one. */
+static bool
+waits(struct sim *s, int conn)
+{
+	const struct sim_conn *c = &s->world.conns[conn];
+	const struct sim_publish *p = c->out;
+
+	if (c->open || c->out_count == 0 || !p->has_expected)
+		return false;
+	if (p->expected_last > s->world.target.last)
+		return !sim_chance(&s->world.random, 5);
+	return p->expected_last == s->world.target.last && !sim_chance(&s->world.random, 300);
+}
+
 static bool
 one_delivery(struct sim *s)
 {
-	int first = (int)sim_below(&s->world.random, SIM_CONNS);
+	int first = (int)sim_below(&s->world.random, SIM_CONNS), conn;
 
-	for (int i = 0; i < SIM_CONNS; i++)
-		if (sim_deliver_publish(&s->world, (first + i) % SIM_CONNS))
+	for (int i = 0; i < SIM_CONNS; i++) {
+		conn = (first + i) % SIM_CONNS;
+		if (!waits(s, conn) && sim_deliver_publish(&s->world, conn))
 			return true;
+	}
 	return false;
 }
 
@@ -739,9 +771,16 @@ audit_messages(struct sim *s)
 		if (copies > 1 && !s->scenario->may_report)
 			note(s, "doubled: message", seq);
 		doubled += copies > 1 ? copies - 1 : 0;
+		doubled += s->world.letters[seq] > 1 ? s->world.letters[seq] - 1 : 0;
 	}
 	if (doubled > s->told.repeats + s->told.uncertain)
 		note(s, "doubled and not reported, in all", doubled);
+}
+
+static uint64_t
+irregular(const struct sim *s)
+{
+	return s->told.repeats + s->told.missing + s->told.uncertain + s->told.disordered;
 }
 
 /* CHAIN keeps the whole order; beside other writers each subject keeps its own. */
@@ -761,8 +800,7 @@ audit_order(struct sim *s)
 		if (m->content != sim_content(m->origin) ||
 		    m->subject != s->world.source.msgs[m->origin].subject)
 			note(s, "another content at target sequence", seq);
-		if (m->origin <= *before &&
-		    !(s->scenario->may_report && s->told.repeats + s->told.missing + s->told.uncertain > 0))
+		if (m->origin <= *before && !(s->scenario->may_report && irregular(s) > 0))
 			note(s, "out of order at target sequence", seq);
 		*before = m->origin;
 	}
@@ -773,7 +811,7 @@ audit(struct sim *s)
 {
 	audit_messages(s);
 	audit_order(s);
-	if (!s->scenario->may_report && s->told.repeats + s->told.missing + s->told.uncertain > 0)
+	if (!s->scenario->may_report && irregular(s) > 0)
 		note(s, "reported what did not happen, repeats", s->told.repeats);
 	if (s->told.foreign > 0 && s->scenario->weight[FOREIGN] == 0 && !s->scenario->letters_in_target)
 		note(s, "foreign messages reported that nobody wrote:", s->told.foreign);
@@ -820,33 +858,43 @@ one_run(const struct scenario *scenario, uint64_t seed)
 
 #define TRANSPORT                                                                                            \
 	[DROP_PUBLISH] = 6, [DROP_REPLY] = 6, [LATE] = 3, [LOSE_TARGET] = 6, [LOSE_SOURCE] = 3,              \
-	[REDELIVER] = 4, [LIE_ABOUT_MORE] = 4, [KILL_WORKER] = 4, [KILL_ALL] = 4, [NO_LEADER] = 1,           \
-	[NO_QUORUM] = 1, [FULL] = 1, [BUSY] = 1, [SMALL_QUEUE] = 1, [SOURCE_DELETES] = 2, [LIMIT_WINDOW] = 2
+	[REDELIVER] = 4, [LIE_ABOUT_MORE] = 4, [NO_LEADER] = 1, [NO_QUORUM] = 1, [FULL] = 1, [BUSY] = 1,     \
+	[SMALL_QUEUE] = 1, [LIMIT_WINDOW] = 2
+#define KILLS [KILL_WORKER] = 4, [KILL_ALL] = 4
 
 static const struct scenario scenarios[] = {
     {.name = "chain",
      .writers = TARGET_WRITERS_EXCLUSIVE,
-     .weight = {TRANSPORT, [LOSE_STATE] = 2, [NEW_LEADER] = 4, [LONG_PAUSE] = 1}},
+     .weight = {TRANSPORT, KILLS, [LOSE_STATE] = 2, [NEW_LEADER] = 4, [LONG_PAUSE] = 1}},
     {.name = "gone",
      .writers = TARGET_WRITERS_EXCLUSIVE,
-     .weight = {TRANSPORT, [TARGET_EXPIRES] = 2, [TARGET_CONSUMED] = 6, [TAIL_DELETED] = 4, [PURGED] = 4}},
+     .weight = {TRANSPORT,
+		KILLS, [TARGET_EXPIRES] = 2, [TARGET_CONSUMED] = 6, [TAIL_DELETED] = 4, [PURGED] = 4}},
     {.name = "back",
      .writers = TARGET_WRITERS_EXCLUSIVE,
-     .weight = {TRANSPORT, [WENT_BACK] = 4, [MADE_ANEW] = 1}},
+     .weight = {TRANSPORT, KILLS, [WENT_BACK] = 4, [MADE_ANEW] = 1}},
+    {.name = "deleted", /* a message that was sent does not come again */
+     .writers = TARGET_WRITERS_EXCLUSIVE,
+     .may_report = true,
+     .weight = {TRANSPORT, [SOURCE_DELETES] = 8}},
+    {.name = "expired",
+     .writers = TARGET_WRITERS_EXCLUSIVE,
+     .may_report = true,
+     .weight = {TRANSPORT, KILLS, [SOURCE_EXPIRES] = 12}},
     {.name = "skip",
      .writers = TARGET_WRITERS_EXCLUSIVE,
      .on_reject = REJECT_SKIP,
      .too_large = 60,
      .unfit = 40,
      .may_report = true,
-     .weight = {TRANSPORT}},
+     .weight = {TRANSPORT, KILLS}},
     {.name = "letter",
      .writers = TARGET_WRITERS_EXCLUSIVE,
      .on_reject = REJECT_DEAD_LETTER,
      .too_large = 40,
      .unfit = 40,
      .may_report = true,
-     .weight = {TRANSPORT, [LETTER_LOST] = 3}},
+     .weight = {TRANSPORT, KILLS, [LETTER_LOST] = 3}},
     {.name = "letter_in_target",
      .writers = TARGET_WRITERS_EXCLUSIVE,
      .on_reject = REJECT_DEAD_LETTER,
@@ -854,41 +902,41 @@ static const struct scenario scenarios[] = {
      .unfit = 40,
      .letters_in_target = true,
      .may_report = true,
-     .weight = {TRANSPORT, [LETTER_LOST] = 3}},
+     .weight = {TRANSPORT, KILLS, [LETTER_LOST] = 3}},
     {.name = "halt",
      .writers = TARGET_WRITERS_EXCLUSIVE,
      .on_reject = REJECT_HALT,
      .too_large = 10,
      .unfit = 10,
      .may_report = true,
-     .weight = {TRANSPORT}},
+     .weight = {TRANSPORT, KILLS}},
     {.name = "filter",
      .writers = TARGET_WRITERS_EXCLUSIVE,
      .may_report = true,
-     .weight = {TRANSPORT, [OTHER_FILTER] = 12}},
+     .weight = {TRANSPORT, KILLS, [OTHER_FILTER] = 12}},
     {.name = "shared",
      .writers = TARGET_WRITERS_SHARED,
      .foreign_at_any_time = true,
-     .weight = {TRANSPORT, [FOREIGN] = 20, [LONG_PAUSE] = 3, [LOSE_STATE] = 1}},
+     .weight = {TRANSPORT, KILLS, [FOREIGN] = 20, [SOURCE_DELETES] = 2, [LONG_PAUSE] = 3, [LOSE_STATE] = 1}},
     {.name = "shared_leaders",
      .writers = TARGET_WRITERS_SHARED,
      .foreign_at_any_time = true,
-     .weight = {TRANSPORT, [FOREIGN] = 20, [NEW_LEADER] = 6}},
+     .weight = {TRANSPORT, KILLS, [FOREIGN] = 20, [NEW_LEADER] = 6}},
     {.name = "shared_rejects",
      .writers = TARGET_WRITERS_SHARED,
      .on_reject = REJECT_DEAD_LETTER,
      .too_large = 40,
      .unfit = 20,
      .foreign_at_any_time = true,
-     .weight = {TRANSPORT, [FOREIGN] = 20, [LETTER_LOST] = 3, [LONG_PAUSE] = 2}},
+     .weight = {TRANSPORT, KILLS, [FOREIGN] = 20, [LETTER_LOST] = 3, [LONG_PAUSE] = 2}},
     {.name = "auto",
      .writers = TARGET_WRITERS_AUTO,
      .may_report = true,
-     .weight = {TRANSPORT, [FOREIGN] = 2, [NEW_LEADER] = 2, [LONG_PAUSE] = 1, [LOSE_STATE] = 1}},
+     .weight = {TRANSPORT, KILLS, [FOREIGN] = 2, [NEW_LEADER] = 2, [LONG_PAUSE] = 1, [LOSE_STATE] = 1}},
     {.name = "foreign",
      .writers = TARGET_WRITERS_EXCLUSIVE,
      .may_report = true,
-     .weight = {TRANSPORT, [FOREIGN] = 10}},
+     .weight = {TRANSPORT, KILLS, [FOREIGN] = 10}},
 };
 
 static uint64_t
