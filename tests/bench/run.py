@@ -318,7 +318,7 @@ def main():
             p.error(f"no part {part!r}")
     cores = sorted(os.sched_getaffinity(0))[:2]
     os.sched_setaffinity(0, cores)
-    print(f"nats-server {'.'.join(map(str, server.version()))}, cores {cores}", flush=True)
+    print(f"nats-server {'.'.join(map(str, server.version()))}, cores {cores}, load {os.getloadavg()[0]:.1f}", flush=True)
     bench = Bench(args.repeat)
     for part in parts:
         getattr(bench, part)()
