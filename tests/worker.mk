@@ -33,7 +33,9 @@ test_pipeline_SOURCES = tests/unit/test_pipeline.c $(unit_sources)
 test_pipeline_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_pipeline_LDADD = $(WORKER_UNIT_LDADD)
 
-test_pipeline_sim_SOURCES = tests/unit/test_pipeline_sim.c tests/unit/sim_model.c tests/unit/sim_model.h tests/unit/sim_worker.c tests/unit/sim_worker.h $(unit_sources)
+test_pipeline_sim_SOURCES = tests/unit/test_pipeline_sim.c tests/unit/sim.c tests/unit/sim.h tests/unit/sim_faults.c \
+	tests/unit/sim_locate.c tests/unit/sim_model.c tests/unit/sim_model.h \
+	tests/unit/sim_worker.c tests/unit/sim_worker.h tests/unit/sim_worker_internal.h $(unit_sources)
 test_pipeline_sim_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_pipeline_sim_LDADD = $(WORKER_UNIT_LDADD)
 

@@ -12,629 +12,16 @@
 #include <string.h>
 
 #include "common/array.h"
-#include "common/xalloc.h"
-#include "tests/unit/sim_worker.h"
+#include "tests/unit/sim.h"
 #include "tests/unit/unit.h"
 
 enum {
-	FAULTS_DEFAULT = 30000, /* a scenario */
+	FAULTS_DEFAULT = 100000, /* a scenario */
 	FAULTS_A_RUN = 150,
 	MESSAGES_A_RUN = 250,
 	FAULT_CHANCE = 40, /* in a thousand steps */
 	QUIET_STEPS_MAX = 300000,
 };
-
-enum fault {
-	DROP_PUBLISH,
-	DROP_REPLY,
-	LATE,
-	LOSE_TARGET,
-	LOSE_SOURCE,
-	REDELIVER,
-	LIE_ABOUT_MORE,
-	KILL_WORKER,
-	KILL_ALL,
-	LOSE_STATE,
-	NEW_LEADER,
-	NO_LEADER,
-	NO_QUORUM,
-	FULL,
-	BUSY,
-	SMALL_QUEUE,
-	SOURCE_DELETES,
-	SOURCE_EXPIRES,
-	TARGET_EXPIRES,
-	TARGET_CONSUMED,
-	TAIL_DELETED,
-	PURGED,
-	WENT_BACK,
-	MADE_ANEW,
-	FOREIGN,
-	OTHER_FILTER,
-	LETTER_LOST,
-	LONG_PAUSE,
-	LIMIT_WINDOW,
-	FAULTS
-};
-
-/* What a source message must have become. */
-enum must { MUST_NOT, MUST, EITHER };
-
-struct scenario {
-	const char *name;
-	enum conf_target_writers writers;
-	enum conf_on_reject on_reject;
-	uint32_t too_large, unfit; /* of a thousand messages */
-	bool letters_in_target;
-	bool foreign_at_any_time;
-	bool may_report; /* late publishes of another map: doubles and disorder must be reported */
-	bool may_halt;
-	uint8_t weight[FAULTS];
-};
-
-struct sim {
-	const struct scenario *scenario;
-	struct sim_world world;
-	struct sim_settings settings;
-	struct sim_worker workers[2]; /* the second is an old leader that does not know it yet */
-	struct sim_told told;
-	struct proto_checkpoint given, written; /* to the supervisor, to disk */
-	bool have_given, have_written;
-	uint8_t *must;
-	size_t must_cap;
-	uint64_t max_offered;
-	uint64_t stale_until, steps;
-	uint64_t faults;
-	bool lie;
-	char failure[400];
-};
-
-static void
-note(struct sim *s, const char *what, uint64_t seq)
-{
-	if (s->failure[0] == '\0')
-		snprintf(s->failure, sizeof s->failure, "%s %llu (step %llu, %llu faults)", what,
-			 (unsigned long long)seq, (unsigned long long)s->steps,
-			 (unsigned long long)s->faults);
-}
-
-/* ---- what must be ----------------------------------------------------------------------------------- */
-
-static enum must
-decide(const struct sim *s, uint64_t seq)
-{
-	const struct sim_source_msg *m = &s->world.source.msgs[seq];
-
-	return m->kind == SIM_PLAIN && sim_matches(s->settings.filter, m->subject) ? MUST : MUST_NOT;
-}
-
-static void
-publish_one(struct sim *s)
-{
-	struct sim_random *r = &s->world.random;
-	uint32_t kind = sim_below(r, 1000);
-	uint64_t seq = s->world.source.last + 1;
-
-	sim_source_publish(&s->world, sim_below(r, SIM_SUBJECTS),
-			   kind < s->scenario->too_large                        ? SIM_TOO_LARGE
-			   : kind < s->scenario->too_large + s->scenario->unfit ? SIM_UNFIT
-										: SIM_PLAIN);
-	if (seq >= s->must_cap) {
-		s->must_cap = s->must_cap * 2 + 512;
-		s->must = xrealloc(s->must, s->must_cap);
-	}
-	s->must[seq] = (uint8_t)decide(s, seq);
-}
-
-/* With a letter the message is there in another way. */
-static bool
-is_missing(const struct sim *s, uint64_t seq)
-{
-	const struct sim_source_msg *m = &s->world.source.msgs[seq];
-
-	if (m->deleted)
-		return false;
-	if (m->kind != SIM_PLAIN && s->settings.on_reject == REJECT_DEAD_LETTER &&
-	    sim_matches(s->settings.filter, m->subject))
-		return s->world.letters[seq] == 0;
-	return s->must[seq] == MUST && s->world.copies[seq] == 0;
-}
-
-static void
-note_settled(void *arg, uint64_t from, uint64_t to)
-{
-	struct sim *s = arg;
-
-	for (uint64_t seq = from + 1; seq <= to; seq++)
-		if (is_missing(s, seq))
-			note(s, "settled, but not there: message", seq);
-}
-
-static void
-write_checkpoint(struct sim *s)
-{
-	s->written = s->given;
-	s->have_written = s->have_given;
-}
-
-/* Written at once where the map changes, and before it is too far behind. */
-static void
-take_checkpoint(void *arg, const struct proto_checkpoint *c)
-{
-	struct sim *s = arg;
-
-	s->given = *c;
-	s->have_given = true;
-	if (!s->have_written || s->written.map_hash != c->map_hash ||
-	    s->written.target_created_ns != c->target_created_ns || c->target_seq < s->written.target_seq ||
-	    c->target_seq - s->written.target_seq > s->settings.supervisor_delay)
-		write_checkpoint(s);
-}
-
-static void
-take_checkpoint_of_old(void *arg, const struct proto_checkpoint *c)
-{
-	(void)arg;
-	(void)c;
-}
-
-/* ---- starting and stopping -------------------------------------------------------------------------- */
-
-static void
-note_offered(struct sim *s, const struct sim_worker *w)
-{
-	if (w->phase != SIM_DEAD && pipeline_offered_seq(w->pipeline) > s->max_offered)
-		s->max_offered = pipeline_offered_seq(w->pipeline);
-}
-
-/* How many of the publishes on their way still arrive. */
-static size_t
-some_late(struct sim *s, const struct sim_worker *w)
-{
-	if (w->phase == SIM_DEAD || w->conn < 0)
-		return 0;
-	return sim_below(&s->world.random, (uint32_t)s->world.conns[w->conn].out_count + 1);
-}
-
-static void
-kill_worker(struct sim *s, struct sim_worker *w)
-{
-	note_offered(s, w);
-	sim_worker_kill(w, some_late(s, w));
-}
-
-static void
-start_worker(struct sim *s, const struct proto_checkpoint *checkpoint, uint64_t resume_seq)
-{
-	struct sim_worker *w = &s->workers[0];
-
-	/*
-	 * A refusal by the server alone is not in the checkpoint that was written before it: a late publish
-	 * that knew of it must not meet a worker that does not. (The worker checks sizes before it sends.)
-	 */
-	if (w->last_refused > (checkpoint != NULL ? checkpoint->source_seq : 0))
-		sim_flush_late(&s->world, sim_chance(&s->world.random, 500));
-	w->world = &s->world;
-	w->settings = s->settings;
-	w->told = &s->told;
-	w->settled = note_settled;
-	w->checkpoint = take_checkpoint;
-	w->arg = s;
-	sim_worker_start(w, checkpoint, resume_seq);
-}
-
-/* What a person would find out by looking: the first message that is not at the target. */
-static uint64_t
-first_missing(const struct sim *s)
-{
-	uint64_t seq = 1;
-
-	while (seq <= s->world.source.last && !is_missing(s, seq))
-		seq++;
-	return seq;
-}
-
-/* A person acts on a topic that has halted. */
-static void
-operate(struct sim *s)
-{
-	struct sim_worker *w = &s->workers[0];
-	bool by_message = w->halted_by_message;
-
-	kill_worker(s, w);
-	sim_flush_late(&s->world, false);
-	if (by_message)
-		s->settings.on_reject = REJECT_SKIP;
-	else if (!s->scenario->may_halt)
-		note(s, "halted at target sequence", s->world.target.last);
-	start_worker(s, s->have_given ? &s->given : NULL, by_message ? 0 : first_missing(s));
-}
-
-/* ---- faults ----------------------------------------------------------------------------------------- */
-
-static struct sim_worker *
-worker(struct sim *s)
-{
-	return &s->workers[0];
-}
-
-static int64_t
-a_while(struct sim *s)
-{
-	return s->world.now_ms + 100 + sim_below(&s->world.random, 12000);
-}
-
-static bool
-drop_publish(struct sim *s)
-{
-	s->world.target.drop_publishes += 1 + sim_below(&s->world.random, 3);
-	return true;
-}
-
-static bool
-drop_reply(struct sim *s)
-{
-	if (worker(s)->conn < 0 || worker(s)->phase == SIM_DEAD)
-		return false;
-	s->world.conns[worker(s)->conn].drop_replies += 1 + sim_below(&s->world.random, 2);
-	return true;
-}
-
-/* Nothing moves for longer than a reply may take. */
-static bool
-late(struct sim *s)
-{
-	s->world.now_ms += 5000 + sim_below(&s->world.random, 2000);
-	return true;
-}
-
-static bool
-lose_target(struct sim *s)
-{
-	if (worker(s)->conn < 0 || worker(s)->phase == SIM_DEAD)
-		return false;
-	note_offered(s, worker(s));
-	sim_worker_lose_target(worker(s), some_late(s, worker(s)));
-	return true;
-}
-
-static bool
-lose_source(struct sim *s)
-{
-	sim_worker_lose_source(worker(s));
-	return true;
-}
-
-static bool
-redeliver(struct sim *s)
-{
-	return sim_worker_redeliver(worker(s),
-				    1 + sim_below(&s->world.random, (uint32_t)s->world.source.last));
-}
-
-static bool
-lie_about_more(struct sim *s)
-{
-	return s->lie = true;
-}
-
-static bool
-restart_with(struct sim *s, const struct proto_checkpoint *checkpoint)
-{
-	kill_worker(s, worker(s));
-	start_worker(s, checkpoint, 0);
-	return true;
-}
-
-static bool
-kill_one(struct sim *s)
-{
-	return restart_with(s, s->have_given ? &s->given : NULL);
-}
-
-/* With the supervisor goes what it had not written. */
-static bool
-kill_all(struct sim *s)
-{
-	s->given = s->written;
-	s->have_given = s->have_written;
-	return restart_with(s, s->have_given ? &s->given : NULL);
-}
-
-/* Late publishes would need the checkpoint: without it the ten seconds of the user timeout have passed. */
-static bool
-lose_state(struct sim *s)
-{
-	kill_worker(s, worker(s));
-	kill_worker(s, &s->workers[1]);
-	sim_flush_late(&s->world, sim_chance(&s->world.random, 500));
-	s->have_given = s->have_written = false;
-	return restart_with(s, NULL);
-}
-
-/* Another process leads now; the old one goes on for a while. Its checkpoints are another node's. */
-static bool
-new_leader(struct sim *s)
-{
-	struct sim_worker old = *worker(s);
-
-	if (old.phase == SIM_DEAD || old.phase == SIM_HALTED)
-		return false;
-	kill_worker(s, &s->workers[1]);
-	s->workers[1] = old;
-	s->workers[1].checkpoint = take_checkpoint_of_old;
-	s->stale_until = s->steps + 10 + sim_below(&s->world.random, 300);
-	worker(s)->phase = SIM_DEAD;
-	start_worker(s, s->have_written ? &s->written : NULL, 0);
-	return true;
-}
-
-static bool
-no_leader(struct sim *s)
-{
-	s->world.target.silent_until_ms = a_while(s);
-	return true;
-}
-
-static bool
-no_quorum(struct sim *s)
-{
-	s->world.target.quorumless_until_ms = a_while(s);
-	return true;
-}
-
-static bool
-full(struct sim *s)
-{
-	s->world.target.full_until_ms = a_while(s);
-	return true;
-}
-
-static bool
-busy(struct sim *s)
-{
-	s->world.target.busy_until_ms = a_while(s);
-	return true;
-}
-
-static bool
-small_queue(struct sim *s)
-{
-	s->world.target.queue_max = s->world.target.queue_max > 0 ? 0 : 18 + sim_below(&s->world.random, 20);
-	return true;
-}
-
-/* A message that is not known to be settled, sent or not. */
-static bool
-source_deletes(struct sim *s)
-{
-	uint64_t seq;
-
-	if (worker(s)->phase == SIM_DEAD)
-		return false;
-	seq = pipeline_source_seq(worker(s)->pipeline) + 1 + sim_below(&s->world.random, 40);
-	if (seq >= s->world.source.last)
-		return false;
-	s->world.source.msgs[seq].deleted = true;
-	return true;
-}
-
-/* The source drops its oldest messages faster than they are copied. */
-static bool
-source_expires(struct sim *s)
-{
-	uint64_t last;
-
-	if (worker(s)->phase == SIM_DEAD)
-		return false;
-	last = pipeline_source_seq(worker(s)->pipeline) + sim_below(&s->world.random, 4);
-	for (uint64_t seq = 1; seq <= last && seq < s->world.source.last; seq++)
-		s->world.source.msgs[seq].deleted = true;
-	return true;
-}
-
-static bool
-target_expires(struct sim *s)
-{
-	sim_target_delete(&s->world, 1, sim_below(&s->world.random, (uint32_t)s->world.target.last + 1));
-	return true;
-}
-
-/* A work queue: nearly all of it. */
-static bool
-target_consumed(struct sim *s)
-{
-	uint64_t last = s->world.target.last;
-	uint32_t keep = sim_below(&s->world.random, 4);
-
-	sim_target_delete(&s->world, 1, last > keep ? last - keep : 0);
-	return true;
-}
-
-static bool
-tail_deleted(struct sim *s)
-{
-	uint64_t last = s->world.target.last;
-	uint32_t count = 1 + sim_below(&s->world.random, 6);
-
-	sim_target_delete(&s->world, last > count ? last - count : 1, last);
-	return true;
-}
-
-static bool
-purged(struct sim *s)
-{
-	sim_target_delete(&s->world, 1, s->world.target.last);
-	return true;
-}
-
-/* A crash that loses what was acknowledged. What was on its way is lost with it. */
-static bool
-went_back(struct sim *s)
-{
-	uint64_t last = s->world.target.last;
-	uint32_t lost = 1 + sim_below(&s->world.random, 12);
-
-	kill_worker(s, &s->workers[1]);
-	sim_flush_late(&s->world, true);
-	sim_worker_lose_target(worker(s), 0);
-	sim_flush_late(&s->world, true);
-	sim_target_go_back(&s->world, last > lost ? last - lost : 0);
-	return true;
-}
-
-static bool
-made_anew(struct sim *s)
-{
-	kill_worker(s, &s->workers[1]);
-	sim_flush_late(&s->world, true);
-	sim_worker_lose_target(worker(s), 0);
-	sim_flush_late(&s->world, true);
-	sim_target_make_anew(&s->world);
-	return true;
-}
-
-static bool
-nothing_is_on_its_way(const struct sim *s)
-{
-	const struct sim_worker *w = &s->workers[0];
-
-	for (size_t i = 0; i < SIM_CONNS; i++)
-		if (s->world.conns[i].out_count > 0)
-			return false;
-	return w->phase == SIM_COPYING && pipeline_inflight_msgs(w->pipeline) == 0 &&
-	       s->workers[1].phase == SIM_DEAD;
-}
-
-/*
- * Another writer. A message of its that comes between ours in flight knocks one of them out, and the next
- * one follows on it, which the chain does not notice: a chain's target must be ours alone. So a chain
- * meets it only while nothing is on its way, and looks at once.
- */
-static bool
-foreign(struct sim *s)
-{
-	if (!s->scenario->foreign_at_any_time && !nothing_is_on_its_way(s))
-		return false;
-	sim_target_foreign(&s->world, sim_below(&s->world.random, SIM_SUBJECTS));
-	if (!s->scenario->foreign_at_any_time)
-		sim_worker_lose_source(worker(s));
-	return true;
-}
-
-/*
- * A restart with another filter. What the old worker had taken and not reported as settled may have been
- * decided by either.
- */
-static bool
-other_filter(struct sim *s)
-{
-	const struct proto_checkpoint *c;
-	uint64_t settled;
-
-	kill_worker(s, worker(s));
-	kill_worker(s, &s->workers[1]);
-	if (sim_chance(&s->world.random, 300)) {
-		s->given = s->written;
-		s->have_given = s->have_written;
-	}
-	write_checkpoint(s); /* a reload begins with what is known on disk */
-	c = s->have_given ? &s->given : NULL;
-	settled = c != NULL ? c->source_seq : 0;
-	s->settings.filter = (s->settings.filter + 1 + sim_below(&s->world.random, 2)) % 3;
-	for (uint64_t seq = settled + 1; seq <= s->world.source.last; seq++) {
-		enum must now = decide(s, seq);
-
-		s->must[seq] = (uint8_t)(seq <= s->max_offered && now != s->must[seq] ? EITHER : now);
-	}
-	start_worker(s, c, 0);
-	return true;
-}
-
-static bool
-letter_lost(struct sim *s)
-{
-	return s->world.letters_lost = true;
-}
-
-/* Longer than the target remembers message ids; what was on its way is not any more. */
-static bool
-long_pause(struct sim *s)
-{
-	sim_flush_late(&s->world, sim_chance(&s->world.random, 500));
-	if (sim_chance(&s->world.random, 700)) {
-		kill_worker(s, &s->workers[1]);
-		kill_all(s);
-		sim_flush_late(&s->world, sim_chance(&s->world.random, 500));
-	}
-	for (size_t i = 0; i < SIM_CONNS; i++)
-		s->world.conns[i].out_count = s->world.conns[i].open ? s->world.conns[i].out_count : 0;
-	if (worker(s)->phase != SIM_DEAD && worker(s)->conn >= 0)
-		sim_worker_lose_target(worker(s), 0);
-	if (s->workers[1].phase != SIM_DEAD)
-		sim_worker_lose_target(&s->workers[1], 0);
-	s->world.now_ms += SIM_DUPLICATE_WINDOW_MS + 1000;
-	return true;
-}
-
-static bool
-limit_window(struct sim *s)
-{
-	if (worker(s)->phase == SIM_DEAD)
-		return false;
-	pipeline_limit_window(worker(s)->pipeline, 1 + sim_below(&s->world.random, s->settings.max_inflight));
-	return true;
-}
-
-static bool (*const inject[FAULTS])(struct sim *) = {
-    [DROP_PUBLISH] = drop_publish,
-    [DROP_REPLY] = drop_reply,
-    [LATE] = late,
-    [LOSE_TARGET] = lose_target,
-    [LOSE_SOURCE] = lose_source,
-    [REDELIVER] = redeliver,
-    [LIE_ABOUT_MORE] = lie_about_more,
-    [KILL_WORKER] = kill_one,
-    [KILL_ALL] = kill_all,
-    [LOSE_STATE] = lose_state,
-    [NEW_LEADER] = new_leader,
-    [NO_LEADER] = no_leader,
-    [NO_QUORUM] = no_quorum,
-    [FULL] = full,
-    [BUSY] = busy,
-    [SMALL_QUEUE] = small_queue,
-    [SOURCE_DELETES] = source_deletes,
-    [SOURCE_EXPIRES] = source_expires,
-    [TARGET_EXPIRES] = target_expires,
-    [TARGET_CONSUMED] = target_consumed,
-    [TAIL_DELETED] = tail_deleted,
-    [PURGED] = purged,
-    [WENT_BACK] = went_back,
-    [MADE_ANEW] = made_anew,
-    [FOREIGN] = foreign,
-    [OTHER_FILTER] = other_filter,
-    [LETTER_LOST] = letter_lost,
-    [LONG_PAUSE] = long_pause,
-    [LIMIT_WINDOW] = limit_window,
-};
-
-static void
-one_fault(struct sim *s)
-{
-	uint32_t sum = 0, pick;
-
-	for (size_t i = 0; i < FAULTS; i++)
-		sum += s->scenario->weight[i];
-	pick = sim_below(&s->world.random, sum);
-	for (size_t i = 0; i < FAULTS; i++) {
-		if (pick >= s->scenario->weight[i]) {
-			pick -= s->scenario->weight[i];
-			continue;
-		}
-		s->faults += inject[i](s);
-		return;
-	}
-}
 
 /* ---- a run ------------------------------------------------------------------------------------------ */
 
@@ -673,7 +60,7 @@ one_action(struct sim *s)
 	bool lie = s->lie;
 
 	if (w->phase == SIM_DEAD)
-		w = worker(s);
+		w = &s->workers[0];
 	if (pick < 30)
 		return one_delivery(s);
 	if (pick < 50)
@@ -685,7 +72,7 @@ one_action(struct sim *s)
 	if (pick < 97)
 		return sim_worker_step(w);
 	if (pick < 98 && s->have_given)
-		write_checkpoint(s);
+		sim_write_checkpoint(s);
 	return false;
 }
 
@@ -697,13 +84,13 @@ one_step(struct sim *s)
 	    one_action(s) ? sim_below(&s->world.random, 3) : 5 + sim_below(&s->world.random, 60);
 	for (size_t i = 0; i < array_len(s->workers); i++)
 		if (s->workers[i].phase != SIM_DEAD) {
-			note_offered(s, &s->workers[i]);
+			sim_note_offered(s, &s->workers[i]);
 			sim_worker_tick(&s->workers[i]);
 		}
 	if (s->workers[1].phase != SIM_DEAD && s->steps >= s->stale_until)
-		kill_worker(s, &s->workers[1]);
-	if (worker(s)->phase == SIM_HALTED && sim_chance(&s->world.random, 20))
-		operate(s);
+		sim_kill(s, &s->workers[1]);
+	if (s->workers[0].phase == SIM_HALTED && sim_chance(&s->world.random, 20))
+		sim_operate(s);
 }
 
 static void
@@ -725,12 +112,14 @@ run_quietly(struct sim *s)
 	uint64_t end = s->steps + QUIET_STEPS_MAX;
 
 	for (int i = 0; i < 5; i++)
-		publish_one(s);
-	while (s->failure[0] == '\0' && !(sim_worker_is_idle(worker(s)) && s->workers[1].phase == SIM_DEAD)) {
+		sim_publish_one(s);
+	while (s->failure[0] == '\0' &&
+	       !(sim_worker_is_idle(&s->workers[0]) && s->workers[1].phase == SIM_DEAD)) {
 		one_step(s);
 		if (s->steps > end)
-			note(s, "no end is reached, settled up to",
-			     worker(s)->phase != SIM_DEAD ? pipeline_source_seq(worker(s)->pipeline) : 0);
+			sim_note(s, "no end is reached, settled up to",
+				 s->workers[0].phase != SIM_DEAD ? pipeline_source_seq(s->workers[0].pipeline)
+								 : 0);
 	}
 }
 
@@ -738,15 +127,15 @@ static void
 run(struct sim *s)
 {
 	for (int i = 0; i < 20; i++)
-		publish_one(s);
-	start_worker(s, NULL, 0);
+		sim_publish_one(s);
+	sim_start(s, NULL, 0);
 	while (s->failure[0] == '\0' && (s->faults < FAULTS_A_RUN || s->world.source.last < MESSAGES_A_RUN)) {
 		one_step(s);
 		if (s->world.source.last < MESSAGES_A_RUN || sim_chance(&s->world.random, 20))
 			if (sim_chance(&s->world.random, 60))
-				publish_one(s);
+				sim_publish_one(s);
 		if (sim_chance(&s->world.random, FAULT_CHANCE))
-			one_fault(s);
+			sim_fault(s);
 	}
 	heal(s);
 	run_quietly(s);
@@ -764,17 +153,17 @@ audit_messages(struct sim *s)
 	for (uint64_t seq = 1; seq <= s->world.source.last; seq++) {
 		uint32_t copies = s->world.copies[seq];
 
-		if (is_missing(s, seq))
-			note(s, "lost: message", seq);
+		if (sim_is_missing(s, seq))
+			sim_note(s, "lost: message", seq);
 		if (s->must[seq] == MUST_NOT && copies > 0)
-			note(s, "copied although it must not be: message", seq);
+			sim_note(s, "copied although it must not be: message", seq);
 		if (copies > 1 && !s->scenario->may_report)
-			note(s, "doubled: message", seq);
+			sim_note(s, "doubled: message", seq);
 		doubled += copies > 1 ? copies - 1 : 0;
 		doubled += s->world.letters[seq] > 1 ? s->world.letters[seq] - 1 : 0;
 	}
 	if (doubled > s->told.repeats + s->told.uncertain)
-		note(s, "doubled and not reported, in all", doubled);
+		sim_note(s, "doubled and not reported, in all", doubled);
 }
 
 static uint64_t
@@ -799,9 +188,9 @@ audit_order(struct sim *s)
 			continue;
 		if (m->content != sim_content(m->origin) ||
 		    m->subject != s->world.source.msgs[m->origin].subject)
-			note(s, "another content at target sequence", seq);
+			sim_note(s, "another content at target sequence", seq);
 		if (m->origin <= *before && !(s->scenario->may_report && irregular(s) > 0))
-			note(s, "out of order at target sequence", seq);
+			sim_note(s, "out of order at target sequence", seq);
 		*before = m->origin;
 	}
 }
@@ -812,9 +201,9 @@ audit(struct sim *s)
 	audit_messages(s);
 	audit_order(s);
 	if (!s->scenario->may_report && irregular(s) > 0)
-		note(s, "reported what did not happen, repeats", s->told.repeats);
+		sim_note(s, "reported what did not happen, repeats", s->told.repeats);
 	if (s->told.foreign > 0 && s->scenario->weight[FOREIGN] == 0 && !s->scenario->letters_in_target)
-		note(s, "foreign messages reported that nobody wrote:", s->told.foreign);
+		sim_note(s, "foreign messages reported that nobody wrote:", s->told.foreign);
 }
 
 static void
