@@ -44,7 +44,8 @@ struct conf_rate {
 };
 
 struct conf_topic {
-	char *key; /* title of the section: the operator's name for it */
+	char *key; /* the operator's name for it: title of the section, or <title>_P<number> of a partition */
+	char *group; /* title of the section */
 
 	/* source */
 	char *source_url;
@@ -77,6 +78,10 @@ struct conf_topic {
 	char *dead_letter_subject;
 	bool pass_rollup;
 
+	/* election */
+	char *leader_election_name; /* "" : not elected, works at all times */
+	char *election_key;         /* key in the bucket; "" : leader_election_name */
+
 	/* delivery */
 	uint32_t max_inflight;       /* messages */
 	uint64_t max_inflight_bytes; /* bytes */
@@ -90,6 +95,41 @@ struct conf_topic {
 	struct conf_tls target_tls;
 };
 
+/* How the topics' elections are held. */
+struct conf_election {
+	char *url;    /* "" : with each topic's source */
+	char *domain; /* JetStream domain of the bucket; with url "" by default the topic's source_domain */
+	char *bucket;
+	int64_t ttl_ms;    /* of a bucket that is made */
+	uint32_t replicas; /* of a bucket that is made; 0: as many as the cluster allows, up to 3 */
+	bool create;       /* make a missing bucket */
+	struct conf_tls
+	    tls; /* with url: own section, else that of the file; without: the topic's source_tls */
+};
+
+struct conf_header {
+	char *name, *value;
+};
+
+struct conf_heartbeat_subject {
+	char *subject;
+	int64_t interval_ms;
+	struct conf_header *headers; /* header_count of them: its own, then those of the section it has not */
+	size_t header_count;
+};
+
+struct conf_heartbeat {
+	bool set; /* the section was there */
+	char *url;
+	int64_t interval_ms; /* default of the subjects */
+	bool leader_election;
+	struct conf_tls tls; /* own section, else that of the file */
+	struct conf_header *headers;
+	size_t header_count;
+	struct conf_heartbeat_subject *subjects; /* subject_count of them */
+	size_t subject_count;
+};
+
 struct conf {
 	char *path; /* file it was read from, "" for text */
 	char *name; /* this site */
@@ -100,7 +140,9 @@ struct conf {
 	char *control_socket; /* path; defaulted from state_dir */
 	int64_t stop_timeout_ms;
 	struct conf_tls tls;
-	struct conf_topic *topics; /* topic_count of them, in file order */
+	struct conf_election election;
+	struct conf_heartbeat heartbeat;
+	struct conf_topic *topics; /* topic_count of them, in file order; each partition is one */
 	size_t topic_count;
 };
 

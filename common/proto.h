@@ -13,7 +13,7 @@
  * pairs; a decoder consumes every byte or refuses the frame. A malformed frame from our own child is a
  * bug: the child is killed and the fault logged.
  *
- * What may be missing: nothing that this version knows. Elections and sampling add their types here.
+ * What may be missing: nothing that this version knows. Sampling adds its types here.
  */
 #ifndef SR_COMMON_PROTO_H
 #define SR_COMMON_PROTO_H
@@ -59,6 +59,11 @@ enum proto_type {
 	PROTO_RESUME,     /* empty */
 	PROTO_DRAIN,      /* empty: settle what is in flight and exit 0 */
 	PROTO_LOG_LEVEL,  /* u8 enum log_level: lines below it need not be sent from now on */
+	PROTO_ROLE,       /* struct proto_role: to a worker whose topic is elected */
+	PROTO_ELECT,      /* struct proto_elect: to an elector, after CONFIG, instead of POSITION */
+	PROTO_ABLE,       /* struct proto_able: to an elector */
+	PROTO_STEP_DOWN,  /* struct proto_name: to an elector, a person's wish */
+	PROTO_RELEASE,    /* struct proto_term: to an elector, the workers of that term have stopped */
 	/* child to supervisor */
 	PROTO_HELLO,      /* struct proto_hello: first frame */
 	PROTO_READY,      /* empty: configuration understood, at work */
@@ -67,6 +72,12 @@ enum proto_type {
 	PROTO_STATE,      /* struct proto_state */
 	PROTO_LOG,        /* struct proto_log */
 	PROTO_INCIDENT,   /* struct proto_incident */
+	PROTO_ROLE_DONE,  /* u64: serial of the ROLE that is in effect now */
+	/* elector to supervisor */
+	PROTO_WON,      /* struct proto_won: the first time of a term, and again at each renewal */
+	PROTO_LOST,     /* struct proto_lost: at once, whatever is in flight */
+	PROTO_YIELD,    /* struct proto_lost: let the workers settle, then send RELEASE */
+	PROTO_ELECTION, /* struct proto_election: for the status, at each change and each second */
 	PROTO_TYPE_END
 };
 enum proto_side { PROTO_SUPERVISOR, PROTO_CHILD };
@@ -139,6 +150,91 @@ enum worker_state {
 	WORKER_STATE_END
 };
 const char *worker_state_name(enum worker_state state);
+
+/*
+ * Elections. A name is known by its key in the bucket. Times on the monotonic clock, which is the same in all
+ * processes of a machine.
+ *
+ * A gain goes elector -> WON -> supervisor -> ROLE leader -> workers. A loss goes LOST -> ROLE standby with
+ * settle false: the worker stops sending at once. A hand-over goes YIELD -> ROLE standby with settle true ->
+ * the workers settle what is in flight and say ROLE_DONE -> RELEASE -> the elector gives the key up; it keeps
+ * renewing meanwhile, for at most PROTO_SETTLE_MS. Whatever is lost on this way, a worker stops by itself at
+ * the lease end that it was told last. An elector that ends has LOST all its names.
+ */
+struct proto_role {
+	uint64_t serial; /* counts the ROLE frames to this process */
+	bool leader;
+	/* leader: */
+	uint64_t term;        /* revision of the write that won it; another one is a new gain */
+	int64_t lease_end_ns; /* the right to send ends here */
+	/* Another program, or one with other settings, led before and may not have settled: its late
+	 * publishes may take slots that belong to other messages here. */
+	bool map_in_doubt;
+	/* standby: */
+	bool settle; /* what is in flight may settle first, until the lease ends */
+};
+
+struct proto_elect {
+	char nonce[17]; /* 16 hex digits, of the supervisor process: a restarted elector knows its own keys */
+	char node[256]; /* host name */
+};
+
+struct proto_name {
+	char *key;
+};
+void proto_name_fini(struct proto_name *n);
+
+struct proto_able {
+	char *key;
+	bool able; /* its workers here run and are connected */
+};
+void proto_able_fini(struct proto_able *a);
+
+struct proto_term {
+	char *key;
+	uint64_t term;
+};
+void proto_term_fini(struct proto_term *t);
+
+struct proto_won {
+	char *key;
+	uint64_t term;
+	int64_t lease_end_ns;
+	bool map_in_doubt;
+};
+void proto_won_fini(struct proto_won *w);
+
+struct proto_lost {
+	char *key;
+	uint64_t term;
+	char *reason;
+};
+void proto_lost_fini(struct proto_lost *l);
+
+/* A node that stands for a name. */
+struct proto_candidate {
+	char *node, *site;
+	uint32_t pid;
+	uint32_t leads; /* names of this bucket that it leads */
+	bool self;
+};
+#define PROTO_MAX_CANDIDATES 256 /* of a name, as shown: encoders leave the rest out */
+
+struct proto_election {
+	char *key;
+	bool leads;       /* this node */
+	uint64_t term;    /* revision of the leader's winning write as far as known, 0 if nobody leads */
+	char *leader;     /* node, or the whole value of another program's key; "" for nobody or not known */
+	char *site;       /* "" if not known */
+	uint32_t pid;     /* 0 if not known */
+	int64_t since_ms; /* epoch; 0 if not known */
+	int64_t lease_end_ns; /* ours, or when the other's key will have expired; 0 if nobody leads */
+	char *problem;        /* why it cannot be held now, "" if it can */
+	uint64_t campaigns;   /* tries to win, since the elector's start */
+	struct proto_candidate *present; /* present_count of them */
+	size_t present_count;
+};
+void proto_election_fini(struct proto_election *e);
 
 struct proto_state {
 	enum worker_state state;
@@ -239,5 +335,23 @@ void proto_log_encode(struct strbuf *out, const struct proto_log *v);
 int proto_log_decode(const uint8_t *data, size_t len, struct proto_log *v, struct error *e);
 void proto_incident_encode(struct strbuf *out, const struct proto_incident *v);
 int proto_incident_decode(const uint8_t *data, size_t len, struct proto_incident *v, struct error *e);
+void proto_role_encode(struct strbuf *out, const struct proto_role *v);
+int proto_role_decode(const uint8_t *data, size_t len, struct proto_role *v, struct error *e);
+void proto_role_done_encode(struct strbuf *out, uint64_t serial);
+int proto_role_done_decode(const uint8_t *data, size_t len, uint64_t *serial, struct error *e);
+void proto_elect_encode(struct strbuf *out, const struct proto_elect *v);
+int proto_elect_decode(const uint8_t *data, size_t len, struct proto_elect *v, struct error *e);
+void proto_name_encode(struct strbuf *out, const struct proto_name *v);
+int proto_name_decode(const uint8_t *data, size_t len, struct proto_name *v, struct error *e);
+void proto_able_encode(struct strbuf *out, const struct proto_able *v);
+int proto_able_decode(const uint8_t *data, size_t len, struct proto_able *v, struct error *e);
+void proto_term_encode(struct strbuf *out, const struct proto_term *v);
+int proto_term_decode(const uint8_t *data, size_t len, struct proto_term *v, struct error *e);
+void proto_won_encode(struct strbuf *out, const struct proto_won *v);
+int proto_won_decode(const uint8_t *data, size_t len, struct proto_won *v, struct error *e);
+void proto_lost_encode(struct strbuf *out, const struct proto_lost *v);
+int proto_lost_decode(const uint8_t *data, size_t len, struct proto_lost *v, struct error *e);
+void proto_election_encode(struct strbuf *out, const struct proto_election *v);
+int proto_election_decode(const uint8_t *data, size_t len, struct proto_election *v, struct error *e);
 
 #endif

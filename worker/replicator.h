@@ -16,6 +16,8 @@ struct replicator_reports {
 	void (*state)(void *arg, enum worker_state state, const char *reason);
 	void (*checkpoint)(void *arg, const struct proto_checkpoint *checkpoint);
 	void (*incident)(void *arg, const char *kind, const char *detail);
+	/* The role of that serial is in effect: of a standby, nothing is in flight any more. */
+	void (*role_done)(void *arg, uint64_t serial);
 	/* Everything in flight is settled, or its time is over, after replicator_drain(). */
 	void (*drained)(void *arg);
 };
@@ -33,6 +35,13 @@ void replicator_pause(struct replicator *r);
 void replicator_resume(struct replicator *r);
 /* Stops reading, settles for at most PROTO_SETTLE_MS, writes the last checkpoint; then `drained`. */
 void replicator_drain(struct replicator *r);
+
+/*
+ * An elected topic (leader_election_name) begins on standby: connected, without a subscription. A leader of a
+ * new term proves its position anew. A standby stops sending at once, or with settle once what is in flight
+ * is settled. By itself a leader stops at the lease end that it was told last, whoever else is frozen.
+ */
+void replicator_set_role(struct replicator *r, const struct proto_role *role);
 
 /* Counters and gauges as of now. */
 void replicator_stats(const struct replicator *r, struct proto_stats *stats);

@@ -186,7 +186,7 @@ static void
 take_position(struct worker *w, const struct proto_frame *frame)
 {
 	static const struct replicator_reports reports = {report_state, report_checkpoint, report_incident,
-							  report_drained};
+							  NULL, report_drained};
 	struct proto_position position;
 	struct error e;
 
