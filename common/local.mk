@@ -40,6 +40,7 @@ libsrcommon_a_SOURCES = \
 	common/proto.h \
 	common/proto_bytes.c \
 	common/proto_bytes.h \
+	common/proto_election.c \
 	common/proto_payload.c \
 	common/strbuf.c \
 	common/strbuf.h \

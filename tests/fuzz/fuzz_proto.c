@@ -56,6 +56,36 @@ decode_payload(const struct proto_frame *f, struct strbuf *out)
 	case PROTO_INCIDENT:
 		ROUND_TRIP(incident, f, out, proto_incident_fini(&v));
 		break;
+	case PROTO_ROLE:
+		ROUND_TRIP(role, f, out, (void)0);
+		break;
+	case PROTO_ELECT: {
+		/* Its texts go through fixed buffers. */
+		struct proto_elect v;
+
+		if (proto_elect_decode(f->payload, f->len, &v, NULL) == 0)
+			REQUIRE(memchr(v.node, '\0', sizeof v.node) != NULL);
+		break;
+	}
+	case PROTO_ABLE:
+		ROUND_TRIP(able, f, out, proto_able_fini(&v));
+		break;
+	case PROTO_STEP_DOWN:
+		ROUND_TRIP(name, f, out, proto_name_fini(&v));
+		break;
+	case PROTO_RELEASE:
+		ROUND_TRIP(term, f, out, proto_term_fini(&v));
+		break;
+	case PROTO_WON:
+		ROUND_TRIP(won, f, out, proto_won_fini(&v));
+		break;
+	case PROTO_LOST:
+	case PROTO_YIELD:
+		ROUND_TRIP(lost, f, out, proto_lost_fini(&v));
+		break;
+	case PROTO_ELECTION:
+		ROUND_TRIP(election, f, out, proto_election_fini(&v));
+		break;
 	case PROTO_LOG_LEVEL:
 		if (proto_log_level_decode(f->payload, f->len, &level, NULL) == 0) {
 			proto_log_level_encode(out, level);

@@ -1,4 +1,5 @@
 /* Frames and payloads of the pipe: round trips, and refusal of everything else. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -185,6 +186,14 @@ DECODER(stats)
 DECODER(state)
 DECODER(log)
 DECODER(incident)
+DECODER(role)
+DECODER(elect)
+DECODER(name)
+DECODER(able)
+DECODER(term)
+DECODER(won)
+DECODER(lost)
+DECODER(election)
 
 START_TEST(hello_round_trip)
 {
@@ -346,6 +355,140 @@ START_TEST(incident_round_trip)
 }
 END_TEST
 
+START_TEST(role_round_trip)
+{
+	struct proto_role in = {7, true, 99, -5, true, false}, out;
+	uint64_t serial;
+
+	proto_role_encode(&buf, &in);
+	ck_assert_int_eq(proto_role_decode(bytes(), buf.len, &out, NULL), 0);
+	ck_assert_uint_eq(out.serial, 7);
+	ck_assert(out.leader && out.map_in_doubt && !out.settle);
+	ck_assert_uint_eq(out.term, 99);
+	ck_assert_int_eq(out.lease_end_ns, -5);
+	refuses_other_lengths(decode_role, &out);
+	strbuf_reset(&buf);
+	proto_role_done_encode(&buf, 8);
+	ck_assert_int_eq(proto_role_done_decode(bytes(), buf.len, &serial, NULL), 0);
+	ck_assert_uint_eq(serial, 8);
+	ck_assert_int_eq(proto_role_done_decode(bytes(), buf.len - 1, &serial, NULL), -1);
+}
+END_TEST
+
+START_TEST(elect_round_trip)
+{
+	struct proto_elect in = {"0123456789abcdef", "host.example"}, out;
+
+	proto_elect_encode(&buf, &in);
+	ck_assert_int_eq(proto_elect_decode(bytes(), buf.len, &out, NULL), 0);
+	ck_assert_str_eq(out.nonce, in.nonce);
+	ck_assert_str_eq(out.node, in.node);
+	refuses_other_lengths(decode_elect, &out);
+	strbuf_reset(&buf);
+	snprintf(in.nonce, sizeof in.nonce, "not hexadecimal!");
+	proto_elect_encode(&buf, &in);
+	ck_assert_int_eq(proto_elect_decode(bytes(), buf.len, &out, NULL), -1);
+}
+END_TEST
+
+START_TEST(names_round_trip)
+{
+	char key[] = "ORDERS", reason[] = "the lease ended";
+	struct proto_name name = {key}, name_out;
+	struct proto_able able = {key, true}, able_out;
+	struct proto_term term = {key, 12}, term_out;
+	struct proto_won won = {key, 13, 14, true}, won_out;
+	struct proto_lost lost = {key, 15, reason}, lost_out;
+
+	proto_name_encode(&buf, &name);
+	ck_assert_int_eq(proto_name_decode(bytes(), buf.len, &name_out, NULL), 0);
+	ck_assert_str_eq(name_out.key, key);
+	proto_name_fini(&name_out);
+	refuses_other_lengths(decode_name, &name_out);
+	strbuf_reset(&buf);
+	proto_able_encode(&buf, &able);
+	ck_assert_int_eq(proto_able_decode(bytes(), buf.len, &able_out, NULL), 0);
+	ck_assert(able_out.able && strcmp(able_out.key, key) == 0);
+	proto_able_fini(&able_out);
+	refuses_other_lengths(decode_able, &able_out);
+	strbuf_reset(&buf);
+	proto_term_encode(&buf, &term);
+	ck_assert_int_eq(proto_term_decode(bytes(), buf.len, &term_out, NULL), 0);
+	ck_assert_uint_eq(term_out.term, 12);
+	proto_term_fini(&term_out);
+	refuses_other_lengths(decode_term, &term_out);
+	strbuf_reset(&buf);
+	proto_won_encode(&buf, &won);
+	ck_assert_int_eq(proto_won_decode(bytes(), buf.len, &won_out, NULL), 0);
+	ck_assert(won_out.term == 13 && won_out.lease_end_ns == 14 && won_out.map_in_doubt);
+	proto_won_fini(&won_out);
+	refuses_other_lengths(decode_won, &won_out);
+	strbuf_reset(&buf);
+	proto_lost_encode(&buf, &lost);
+	ck_assert_int_eq(proto_lost_decode(bytes(), buf.len, &lost_out, NULL), 0);
+	ck_assert(lost_out.term == 15 && strcmp(lost_out.reason, reason) == 0);
+	proto_lost_fini(&lost_out);
+	refuses_other_lengths(decode_lost, &lost_out);
+}
+END_TEST
+
+START_TEST(refuses_an_empty_key)
+{
+	char key[] = "";
+	struct proto_name in = {key}, out;
+
+	proto_name_encode(&buf, &in);
+	ck_assert_int_eq(proto_name_decode(bytes(), buf.len, &out, NULL), -1);
+}
+END_TEST
+
+START_TEST(election_round_trip)
+{
+	char key[] = "ORDERS", node[] = "b", site[] = "EAST", problem[] = "the bucket is not reachable";
+	struct proto_candidate present[] = {{node, site, 1, 2, true}, {key, site, 3, 0, false}};
+	struct proto_election in = {key, true, 5, node, site, 4711, 123456, 789, problem, 3, present, 2};
+	struct proto_election out;
+
+	proto_election_encode(&buf, &in);
+	ck_assert_int_eq(proto_election_decode(bytes(), buf.len, &out, NULL), 0);
+	ck_assert(out.leads && out.term == 5 && out.pid == 4711 && out.since_ms == 123456);
+	ck_assert(out.lease_end_ns == 789 && out.campaigns == 3);
+	ck_assert_str_eq(out.leader, node);
+	ck_assert_str_eq(out.site, site);
+	ck_assert_str_eq(out.problem, problem);
+	ck_assert_uint_eq(out.present_count, 2);
+	ck_assert(out.present[0].self && out.present[0].leads == 2 && !out.present[1].self);
+	ck_assert_str_eq(out.present[1].node, key);
+	proto_election_fini(&out);
+	refuses_other_lengths(decode_election, &out);
+}
+END_TEST
+
+/* More of them than are shown are left out, and a number that cannot be is refused. */
+START_TEST(election_bounds_its_candidates)
+{
+	static struct proto_candidate present[PROTO_MAX_CANDIDATES + 1];
+	char key[] = "ORDERS", text[] = "";
+	struct proto_election in = {.key = key,
+				    .leader = text,
+				    .site = text,
+				    .problem = text,
+				    .present = present,
+				    .present_count = PROTO_MAX_CANDIDATES + 1};
+	struct proto_election out;
+
+	proto_election_encode(&buf, &in);
+	ck_assert_int_eq(proto_election_decode(bytes(), buf.len, &out, NULL), 0);
+	ck_assert_uint_eq(out.present_count, PROTO_MAX_CANDIDATES);
+	proto_election_fini(&out);
+	strbuf_reset(&buf);
+	in.present_count = 0;
+	proto_election_encode(&buf, &in);
+	memset(buf.data + buf.len - 4, 0xff, 4);
+	ck_assert_int_eq(proto_election_decode(bytes(), buf.len, &out, NULL), -1);
+}
+END_TEST
+
 START_TEST(refuses_nul_inside_text)
 {
 	char text[] = "abc";
@@ -400,6 +543,12 @@ unit_suite(void)
 	tcase_add_test(payloads, log_round_trip);
 	tcase_add_test(payloads, log_level_round_trip);
 	tcase_add_test(payloads, incident_round_trip);
+	tcase_add_test(payloads, role_round_trip);
+	tcase_add_test(payloads, elect_round_trip);
+	tcase_add_test(payloads, names_round_trip);
+	tcase_add_test(payloads, refuses_an_empty_key);
+	tcase_add_test(payloads, election_round_trip);
+	tcase_add_test(payloads, election_bounds_its_candidates);
 	tcase_add_test(payloads, refuses_nul_inside_text);
 	tcase_add_test(payloads, long_text_is_cut);
 	suite_add_tcase(s, payloads);
