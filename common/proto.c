@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/proto_bytes.h"
 
@@ -50,6 +51,28 @@ const char *
 proto_type_name(enum proto_type type)
 {
 	return (unsigned)type < PROTO_TYPE_END && rules[type].name != NULL ? rules[type].name : "unknown";
+}
+
+static const char *const job_names[JOB_END] = {
+    [JOB_REPLICATE] = "replicate",
+    [JOB_ELECT] = "elect",
+    [JOB_HEARTBEAT] = "heartbeat",
+};
+
+const char *
+proto_job_name(enum proto_job job)
+{
+	return (unsigned)job < JOB_END ? job_names[job] : "unknown";
+}
+
+enum proto_job
+proto_job_find(const char *name)
+{
+	int job = 0;
+
+	while (job < JOB_END && strcmp(job_names[job], name) != 0)
+		job++;
+	return (enum proto_job)job;
 }
 
 void

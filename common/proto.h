@@ -51,6 +51,15 @@ enum proto_exit {
 };
 const char *proto_exit_text(int code); /* in words, for log and status */
 
+/*
+ * What a child is for, the third argument of its command line: `worker GENERATION NAME ROLE`. It decides
+ * what follows CONFIG: POSITION for a replicating worker, ELECT for an elector, nothing for the heartbeat.
+ */
+enum proto_job { JOB_REPLICATE, JOB_ELECT, JOB_HEARTBEAT, JOB_END };
+const char *proto_job_name(enum proto_job job); /* "replicate", "elect", "heartbeat" */
+/* JOB_END if it is none of these. */
+enum proto_job proto_job_find(const char *name);
+
 enum proto_type {
 	/* supervisor to child */
 	PROTO_CONFIG = 1, /* text: the configuration of the topic */

@@ -160,7 +160,8 @@ start_process(struct child *c, struct error *e)
 	int fd;
 
 	c->generation = ++c->table->last_generation;
-	if (spawn_worker(c->table->worker_path, c->generation, c->worker, &c->pid, &fd, e) != 0) {
+	if (spawn_worker(c->table->worker_path, c->generation, c->worker, JOB_REPLICATE, &c->pid, &fd, e) !=
+	    0) {
 		c->pid = 0;
 		return -1;
 	}

@@ -22,7 +22,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/proto.h"
 #include "common/xalloc.h"
 
 static bool
@@ -144,7 +143,7 @@ report_failure(const char *path, uint64_t generation)
 }
 
 static void __attribute__((noreturn))
-become_worker(const char *path, uint64_t generation, const char *worker, int fd)
+become_worker(const char *path, uint64_t generation, const char *worker, enum proto_job job, int fd)
 {
 	char number[24];
 
@@ -155,7 +154,7 @@ become_worker(const char *path, uint64_t generation, const char *worker, int fd)
 	if (place_pipe(fd) == 0) {
 		empty_stdin();
 		close_above(PROTO_FD);
-		execl(path, path, number, worker, (char *)NULL);
+		execl(path, path, number, worker, proto_job_name(job), (char *)NULL);
 	}
 	report_failure(path, generation);
 	_exit(PROTO_EXIT_EXEC);
@@ -179,7 +178,8 @@ fork_with_signals_blocked(void)
 }
 
 int
-spawn_worker(const char *path, uint64_t generation, const char *worker, pid_t *pid, int *fd, struct error *e)
+spawn_worker(const char *path, uint64_t generation, const char *worker, enum proto_job job, pid_t *pid,
+	     int *fd, struct error *e)
 {
 	int pair[2];
 
@@ -187,7 +187,7 @@ spawn_worker(const char *path, uint64_t generation, const char *worker, pid_t *p
 		return error_set_errno(e, ERR_SYSTEM, "cannot make a pipe to the worker");
 	*pid = fork_with_signals_blocked();
 	if (*pid == 0)
-		become_worker(path, generation, worker, pair[1]);
+		become_worker(path, generation, worker, job, pair[1]);
 	close(pair[1]);
 	if (*pid < 0) {
 		close(pair[0]);

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "common/error.h"
+#include "common/proto.h"
 
 /*
  * The worker program: $STREAM_REPLICATOR_WORKER, else (for a supervisor that is not installed) `worker`
@@ -18,13 +19,13 @@
 char *spawn_worker_path(struct error *e);
 
 /*
- * Starts `path <generation> <worker>` in a session of its own with fds 0 to 2 and its end of the pipe on
- * PROTO_FD; nothing else of ours is open in it, all signals are at their default. *fd is our end, for the
+ * Starts `path <generation> <worker> <role>` in a session of its own with fds 0 to 2 and its end of the pipe
+ * on PROTO_FD; nothing else of ours is open in it, all signals are at their default. *fd is our end, for the
  * caller to close. If the program cannot be executed, the child says so with a LOG frame and ends with
  * PROTO_EXIT_EXEC. Returns 0, or -1 with *e.
  */
-int spawn_worker(const char *path, uint64_t generation, const char *worker, pid_t *pid, int *fd,
-		 struct error *e);
+int spawn_worker(const char *path, uint64_t generation, const char *worker, enum proto_job job, pid_t *pid,
+		 int *fd, struct error *e);
 
 /* A status of waitpid() in words, "killed by signal 9 (Killed)"; returns buf. */
 const char *spawn_status_text(int status, char *buf, size_t size);

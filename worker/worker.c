@@ -26,6 +26,7 @@ enum { FLUSH_MS = 500 };
 
 struct worker {
 	const char *name;
+	enum proto_job job;
 	struct event_base *base;
 	struct channel *channel;
 	struct event *stats_timer;
@@ -174,6 +175,10 @@ take_config(struct worker *w, const struct proto_frame *frame)
 {
 	struct conf_errors errors = {0};
 
+	if (w->job != JOB_REPLICATE) {
+		refuse(w, "this worker program has no such role");
+		return;
+	}
 	w->conf = conf_load_text((const char *)frame->payload, frame->len, &errors);
 	if (w->conf == NULL)
 		refuse(w, errors.count > 0 ? errors.text[0] : "the configuration cannot be read");
@@ -295,9 +300,9 @@ run_loop(struct worker *w)
 }
 
 int
-worker_run(uint64_t generation, const char *name)
+worker_run(uint64_t generation, const char *name, enum proto_job job)
 {
-	struct worker w = {.name = name, .exit_code = PROTO_EXIT_FAILED};
+	struct worker w = {.name = name, .job = job, .exit_code = PROTO_EXIT_FAILED};
 	struct error e;
 
 	signal(SIGPIPE, SIG_IGN);

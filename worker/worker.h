@@ -4,7 +4,9 @@
 
 #include <stdint.h>
 
+#include "common/proto.h"
+
 /* Runs until drained, orphaned or failed; returns the exit code (enum proto_exit). */
-int worker_run(uint64_t generation, const char *name);
+int worker_run(uint64_t generation, const char *name, enum proto_job job);
 
 #endif

@@ -336,7 +336,7 @@ main(int argc, char **argv)
 	static const struct timeval beat = {0, BEAT_MS * 1000};
 	struct error e = ERROR_INIT;
 
-	if (argc != 3 || getenv("FAKE_DIR") == NULL)
+	if (argc != 4 || getenv("FAKE_DIR") == NULL)
 		return PROTO_EXIT_USAGE;
 	snprintf(fake.topic, sizeof fake.topic, "%s", argv[2]);
 	fake.topic[strcspn(fake.topic, "_")] = '\0';
