@@ -281,7 +281,9 @@ void proto_state_fini(struct proto_state *s);
 	X(WATCHDOG_RESUBSCRIBE, "watchdog_resubscribe")                                                      \
 	X(WATCHDOG_RECREATE, "watchdog_recreate")                                                            \
 	X(WATCHDOG_RECONNECT, "watchdog_reconnect")                                                          \
-	X(WATCHDOG_UNHEALTHY, "watchdog_unhealthy")
+	X(WATCHDOG_UNHEALTHY, "watchdog_unhealthy")                                                          \
+	X(HEARTBEAT_PUBLISHED, "heartbeat_published")                                                        \
+	X(HEARTBEAT_ERRORS, "heartbeat_errors")
 
 #define PROTO_GAUGES(X)                                                                                      \
 	X(SOURCE_LAST_SEQ, "source_last_sequence")                                                           \

@@ -10,6 +10,8 @@ libsrworker_a_SOURCES = \
 	worker/figures.c \
 	worker/gap.c \
 	worker/gap.h \
+	worker/heartbeat.c \
+	worker/heartbeat.h \
 	worker/locate.c \
 	worker/locate.h \
 	worker/others.c \
