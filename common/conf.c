@@ -93,6 +93,33 @@ clear_topic(struct conf_topic *t)
 	clear(CONF_TLS, &t->source_tls);
 	clear(CONF_TLS, &t->target_tls);
 	free(t->key);
+	free(t->group);
+}
+
+static void
+clear_headers(struct conf_header *headers, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		clear(CONF_HEARTBEAT_HEADER, &headers[i]);
+		free(headers[i].name);
+	}
+	free(headers);
+}
+
+static void
+clear_heartbeat(struct conf_heartbeat *h)
+{
+	for (size_t i = 0; i < h->subject_count; i++) {
+		struct conf_heartbeat_subject *s = &h->subjects[i];
+
+		clear(CONF_HEARTBEAT_SUBJECT, s);
+		clear_headers(s->headers, s->header_count);
+		free(s->subject);
+	}
+	free(h->subjects);
+	clear_headers(h->headers, h->header_count);
+	clear(CONF_TLS, &h->tls);
+	clear(CONF_HEARTBEAT, h);
 }
 
 void
@@ -103,6 +130,9 @@ conf_free(struct conf **c)
 	for (size_t i = 0; i < (*c)->topic_count; i++)
 		clear_topic(&(*c)->topics[i]);
 	free((*c)->topics);
+	clear(CONF_TLS, &(*c)->election.tls);
+	clear(CONF_ELECTION, &(*c)->election);
+	clear_heartbeat(&(*c)->heartbeat);
 	clear(CONF_TOP, *c);
 	clear(CONF_TLS, &(*c)->tls);
 	free((*c)->path);

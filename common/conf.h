@@ -97,14 +97,16 @@ struct conf_topic {
 
 /* How the topics' elections are held. */
 struct conf_election {
+	bool set;     /* the section was there */
 	char *url;    /* "" : with each topic's source */
 	char *domain; /* JetStream domain of the bucket; with url "" by default the topic's source_domain */
 	char *bucket;
 	int64_t ttl_ms;    /* of a bucket that is made */
 	uint32_t replicas; /* of a bucket that is made; 0: as many as the cluster allows, up to 3 */
 	bool create;       /* make a missing bucket */
-	struct conf_tls
-	    tls; /* with url: own section, else that of the file; without: the topic's source_tls */
+	/* With url: own section, else that of the file. Without it is empty: the topic's source_tls holds,
+	 * or the heartbeat's. */
+	struct conf_tls tls;
 };
 
 struct conf_header {
@@ -172,9 +174,20 @@ enum conf_print_mode {
 };
 
 /* Appends the effective configuration in the file's syntax. topic NULL: the whole of it; else the top
- * level and that topic alone. */
+ * level and that topic alone, without election and heartbeat. Partitions are printed as the topics that they
+ * are, so that each is its own group when it is read back. */
 void conf_print(const struct conf *c, const struct conf_topic *topic, enum conf_print_mode mode,
 		struct strbuf *out);
+
+/* What the heartbeat's process is sent: the top level and that section, secrets as they are. */
+void conf_print_heartbeat(const struct conf *c, struct strbuf *out);
+
+/*
+ * What an elector is sent of these topics, and of the heartbeat: only what has a part in elections or in the
+ * maps, so that its text stays the same when anything else changes. Parses; secrets as they are.
+ */
+void conf_print_elections(const struct conf *c, const struct conf_topic *const *topics, size_t topic_count,
+			  bool heartbeat, struct strbuf *out);
 
 /* NULL if there is none of that name. */
 const struct conf_topic *conf_find_topic(const struct conf *c, const char *key);
@@ -186,6 +199,9 @@ const struct conf_topic *conf_find_topic(const struct conf *c, const char *key);
 bool conf_topic_equal(const struct conf *a, const struct conf_topic *ta, const struct conf *b,
 		      const struct conf_topic *tb);
 
+/* The same of the heartbeat: whether its process may stay as it is. */
+bool conf_heartbeat_equal(const struct conf *a, const struct conf *b);
+
 /*
  * 64-bit hash of all settings that decide which source message goes where (filters, mapping, names,
  * max_age, reject policy, …): as long as it is the same, the map from source messages to target slots
@@ -193,8 +209,11 @@ bool conf_topic_equal(const struct conf *a, const struct conf_topic *ta, const s
  */
 uint64_t conf_map_hash(const struct conf *c, const struct conf_topic *topic);
 
-/* Appends the names of top-level settings that differ and that a reload cannot apply, comma-separated;
- * nothing if there are none. */
+/*
+ * Appends the names of top-level settings that differ and that a reload cannot apply, comma-separated;
+ * nothing if there are none. Sections are not among them: topics and heartbeat are compared by the functions
+ * above, electors by the text of election_plan_print().
+ */
 void conf_restart_needed(const struct conf *a, const struct conf *b, struct strbuf *out);
 
 /* The reference part of stream-replicator.conf(5), made from the option table, as mdoc(7). */

@@ -8,7 +8,9 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
+#include "common/array.h"
 #include "common/conf_value.h"
 #include "common/nats/endpoint.h"
 #include "common/subject.h"
@@ -87,10 +89,62 @@ set_if_empty(char **field, char *value)
 }
 
 static void
+replace_tls(struct conf_tls *to, const struct conf_tls *from)
+{
+	if (to->set)
+		return;
+	clear_tls(to);
+	copy_tls(to, from);
+}
+
+static void
+fill_in_election(struct conf *c)
+{
+	if (*c->election.url != '\0')
+		replace_tls(&c->election.tls, &c->tls);
+}
+
+static bool
+has_header(const struct conf_heartbeat_subject *s, const char *name)
+{
+	for (size_t i = 0; i < s->header_count; i++)
+		if (strcmp(s->headers[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static void
+inherit_headers(struct conf_heartbeat_subject *s, const struct conf_heartbeat *h)
+{
+	s->headers = xrealloc(s->headers, (s->header_count + h->header_count + 1) * sizeof *s->headers);
+	for (size_t i = 0; i < h->header_count; i++)
+		if (!has_header(s, h->headers[i].name))
+			s->headers[s->header_count++] =
+			    (struct conf_header){xstrdup(h->headers[i].name), xstrdup(h->headers[i].value)};
+}
+
+static void
+fill_in_heartbeat(struct conf *c)
+{
+	struct conf_heartbeat *h = &c->heartbeat;
+
+	if (!h->set)
+		return;
+	replace_tls(&h->tls, &c->tls);
+	for (size_t i = 0; i < h->subject_count; i++) {
+		if (h->subjects[i].interval_ms == 0)
+			h->subjects[i].interval_ms = h->interval_ms;
+		inherit_headers(&h->subjects[i], h);
+	}
+}
+
+static void
 fill_in(struct conf_build *b)
 {
 	struct conf *c = b->conf;
 
+	fill_in_election(c);
+	fill_in_heartbeat(c);
 	set_if_empty(&c->control_socket, xasprintf("%s/control.sock", c->state_dir));
 	for (size_t i = 0; i < c->topic_count; i++) {
 		struct conf_topic *t = &c->topics[i];
@@ -169,7 +223,98 @@ add_topic(struct conf_build *b, size_t section)
 	set_defaults(CONF_TLS, &b->tls[i].source);
 	set_defaults(CONF_TLS, &b->tls[i].target);
 	t->key = xstrdup(conf_scan_title(b->scan, section));
+	t->group = xstrdup(t->key);
 	return t;
+}
+
+/* Sections of that kind in a section: no more can be added to it. */
+static size_t
+count_inner(const struct conf_build *b, size_t section, enum conf_section_kind kind)
+{
+	size_t count = 0;
+
+	for (size_t i = section + 1; i < b->scan->section_count; i++)
+		if (b->scan->sections[i].parent == section && conf_parse_kind(b->scan, i) == kind)
+			count++;
+	return count;
+}
+
+/* Room for all that stand in it at once: what sections fill must not move. */
+static struct conf_heartbeat *
+open_heartbeat(struct conf_build *b, size_t section)
+{
+	struct conf_heartbeat *h = &b->conf->heartbeat;
+
+	if (h->set)
+		return NULL; /* a twin */
+	h->set = true;
+	h->headers = xcalloc(count_inner(b, section, CONF_HEARTBEAT_HEADER) + 1, sizeof *h->headers);
+	h->subjects = xcalloc(count_inner(b, section, CONF_HEARTBEAT_SUBJECT) + 1, sizeof *h->subjects);
+	return h;
+}
+
+static struct conf_heartbeat_subject *
+add_subject(struct conf_build *b, size_t section)
+{
+	struct conf_heartbeat *h = &b->conf->heartbeat;
+	struct conf_heartbeat_subject *s = &h->subjects[h->subject_count++];
+	const char *title = conf_scan_title(b->scan, section);
+
+	set_defaults(CONF_HEARTBEAT_SUBJECT, s);
+	s->subject = xstrdup(title);
+	s->headers = xcalloc(count_inner(b, section, CONF_HEARTBEAT_HEADER) + 1, sizeof *s->headers);
+	if (!subject_valid(title) && !b->scan->tokens[b->scan->sections[section].title].bad)
+		conf_scan_section_problem(
+		    b->scan, section,
+		    "no valid subject: words between dots, none empty, without blanks and wildcards");
+	return s;
+}
+
+static bool
+header_name_valid(const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *p = name; *p != '\0'; p++)
+		if ((unsigned char)*p <= ' ' || (unsigned char)*p >= 0x7f || *p == ':')
+			return false;
+	return len > 0 && len <= SUBJECT_NAME_MAX;
+}
+
+/* Two of them are written in any case. */
+static void
+check_header_name(const struct conf_build *b, size_t section, const char *name)
+{
+	static const char *const own[] = {"Choria-SR-Originator", "Choria-SR-Subject"};
+
+	if (b->scan->tokens[b->scan->sections[section].title].bad)
+		return;
+	if (!header_name_valid(name))
+		conf_scan_section_problem(b->scan, section,
+					  "no valid name of a header: 1 to 255 ASCII characters, without "
+					  "blanks and colons");
+	for (size_t i = 0; i < array_len(own); i++)
+		if (strcasecmp(own[i], name) == 0)
+			conf_scan_section_problem(b->scan, section,
+						  "every heartbeat has that header already, leave it out");
+}
+
+static struct conf_header *
+add_header(struct conf_build *b, size_t section)
+{
+	size_t parent = b->scan->sections[section].parent;
+	struct conf_heartbeat_subject *s = b->sections[parent].base;
+	struct conf_heartbeat *h = b->sections[parent].base;
+	struct conf_header *header;
+
+	if (b->sections[parent].kind == CONF_HEARTBEAT)
+		header = &h->headers[h->header_count++];
+	else
+		header = &s->headers[s->header_count++];
+	set_defaults(CONF_HEARTBEAT_HEADER, header);
+	header->name = xstrdup(conf_scan_title(b->scan, section));
+	check_header_name(b, section, header->name);
+	return header;
 }
 
 /* The TLS files that a section fills. */
@@ -183,11 +328,48 @@ tls_of_section(const struct conf_build *b, size_t section)
 
 	if (parent == 0)
 		return &b->conf->tls;
+	if (b->sections[parent].kind == CONF_ELECTION)
+		return &b->conf->election.tls;
+	if (b->sections[parent].kind == CONF_HEARTBEAT)
+		return &b->conf->heartbeat.tls;
 	topic = b->sections[parent].base;
 	own = &b->tls[topic - b->conf->topics];
 	if (strcmp(name, "source_tls") == 0)
 		return &own->source;
 	return strcmp(name, "target_tls") == 0 ? &own->target : &own->both;
+}
+
+static struct conf_tls *
+open_tls(struct conf_build *b, size_t section)
+{
+	struct conf_tls *tls = tls_of_section(b, section);
+
+	tls->set = true;
+	return tls;
+}
+
+/* Makes room for what the section sets; NULL if it is not looked at. */
+static void *
+open_kind(struct conf_build *b, size_t section, enum conf_section_kind kind)
+{
+	switch (kind) {
+	case CONF_TOPIC:
+		check_title(b, section);
+		return add_topic(b, section);
+	case CONF_TLS:
+		return open_tls(b, section);
+	case CONF_ELECTION:
+		b->conf->election.set = true;
+		return &b->conf->election;
+	case CONF_HEARTBEAT:
+		return open_heartbeat(b, section);
+	case CONF_HEARTBEAT_HEADER:
+		return add_header(b, section);
+	case CONF_HEARTBEAT_SUBJECT:
+		return add_subject(b, section);
+	default:
+		return NULL;
+	}
 }
 
 static void
@@ -196,7 +378,6 @@ open_section(struct conf_build *b, size_t section)
 	struct conf_built_section *s = &b->sections[section];
 	size_t parent = b->scan->sections[section].parent;
 	const struct conf_section *row = conf_parse_section(b->scan, section);
-	struct conf_tls *tls;
 
 	if (row == NULL || b->sections[parent].base == NULL)
 		return;
@@ -207,14 +388,7 @@ open_section(struct conf_build *b, size_t section)
 	}
 	s->kind = row->kind;
 	check_twin(b, section);
-	if (row->kind == CONF_TOPIC) {
-		check_title(b, section);
-		s->base = add_topic(b, section);
-		return;
-	}
-	tls = tls_of_section(b, section);
-	tls->set = true;
-	s->base = tls;
+	s->base = open_kind(b, section, row->kind);
 }
 
 static void
@@ -377,6 +551,10 @@ allocate(struct conf_build *b)
 	b->sections = xcalloc(b->scan->section_count, sizeof *b->sections);
 	set_defaults(CONF_TOP, b->conf);
 	set_defaults(CONF_TLS, &b->conf->tls);
+	set_defaults(CONF_ELECTION, &b->conf->election);
+	set_defaults(CONF_TLS, &b->conf->election.tls);
+	set_defaults(CONF_HEARTBEAT, &b->conf->heartbeat);
+	set_defaults(CONF_TLS, &b->conf->heartbeat.tls);
 }
 
 void

@@ -129,4 +129,8 @@ conf_write_manual(struct strbuf *out)
 	add_kind(out, CONF_TOP, "Top level");
 	add_kind(out, CONF_TOPIC, "Section topic");
 	add_kind(out, CONF_TLS, "Sections tls, source_tls and target_tls");
+	add_kind(out, CONF_ELECTION, "Section election");
+	add_kind(out, CONF_HEARTBEAT, "Section heartbeat");
+	add_kind(out, CONF_HEARTBEAT_HEADER, "Section header");
+	add_kind(out, CONF_HEARTBEAT_SUBJECT, "Section subject");
 }

@@ -29,14 +29,24 @@ _Static_assert(TARGET_WRITERS_SHARED == 2 && REJECT_SKIP == 2, "names of writers
 #define TOPIC(field)                                                                                         \
 	.kind = CONF_TOPIC, .reload = CONF_RELOAD_WORKER, .offset = offsetof(struct conf_topic, field)
 #define TLS(field) .kind = CONF_TLS, .reload = CONF_RELOAD_WORKER, .offset = offsetof(struct conf_tls, field)
+#define ELECTION(field)                                                                                      \
+	.kind = CONF_ELECTION, .reload = CONF_RELOAD_WORKER, .offset = offsetof(struct conf_election, field)
+#define HEARTBEAT(field)                                                                                     \
+	.kind = CONF_HEARTBEAT, .reload = CONF_RELOAD_WORKER, .offset = offsetof(struct conf_heartbeat, field)
+#define HEADER(field)                                                                                        \
+	.kind = CONF_HEARTBEAT_HEADER, .reload = CONF_RELOAD_WORKER,                                         \
+	.offset = offsetof(struct conf_header, field)
+#define SUBJECT(field)                                                                                       \
+	.kind = CONF_HEARTBEAT_SUBJECT, .reload = CONF_RELOAD_WORKER,                                        \
+	.offset = offsetof(struct conf_heartbeat_subject, field)
 #define LATER(section, key)                                                                                  \
 	{                                                                                                    \
 		.kind = section, .name = key, .type = &conf_type_text, .flags = CONF_LATER                   \
 	}
 
 const struct conf_option conf_options[] = {
-    {TOP(name), .name = "name", .type = &conf_type_site, .flags = CONF_REQUIRED, .reload = CONF_RELOAD_WORKER,
-     .doc = "Name of this site, as it stands in the headers of the copies."},
+    {TOP(name), .name = "name", .type = &conf_type_site, .flags = CONF_REQUIRED | CONF_ELECT,
+     .reload = CONF_RELOAD_WORKER, .doc = "Name of this site, as it stands in the headers of the copies."},
     {TOP(state_dir), .name = "state_dir", .type = &conf_type_path,
      .initial = SR_LOCALSTATEDIR "/lib/stream-replicator", .flags = CONF_REQUIRED,
      .reload = CONF_RELOAD_RESTART, .doc = "Folder of state.db and the control socket."},
@@ -55,9 +65,9 @@ const struct conf_option conf_options[] = {
     LATER(CONF_TOP, "monitor"),
 
     /* source */
-    {TOPIC(source_url), .name = "source_url", .type = &conf_type_url, .flags = CONF_REQUIRED,
+    {TOPIC(source_url), .name = "source_url", .type = &conf_type_url, .flags = CONF_REQUIRED | CONF_ELECT,
      .doc = "Servers of the source, comma-separated, with options: see URLS."},
-    {TOPIC(source_domain), .name = "source_domain", .type = &conf_type_name,
+    {TOPIC(source_domain), .name = "source_domain", .type = &conf_type_name, .flags = CONF_ELECT,
      .doc = "JetStream domain of the source."},
     {TOPIC(stream), .name = "stream", .type = &conf_type_name, .flags = CONF_REQUIRED | CONF_MAP,
      .doc = "Stream to copy from."},
@@ -103,9 +113,9 @@ const struct conf_option conf_options[] = {
 	    "names."},
 
     /* target */
-    {TOPIC(target_url), .name = "target_url", .type = &conf_type_url, .flags = CONF_REQUIRED,
+    {TOPIC(target_url), .name = "target_url", .type = &conf_type_url, .flags = CONF_REQUIRED | CONF_ELECT,
      .doc = "Servers of the target, like source_url."},
-    {TOPIC(target_domain), .name = "target_domain", .type = &conf_type_name,
+    {TOPIC(target_domain), .name = "target_domain", .type = &conf_type_name, .flags = CONF_ELECT,
      .doc = "JetStream domain of the target."},
     {TOPIC(target_stream), .name = "target_stream", .type = &conf_type_name, .flags = CONF_MAP,
      .doc = "Stream to copy to, by default one of the same name as the source's."},
@@ -141,6 +151,16 @@ const struct conf_option conf_options[] = {
      .flags = CONF_MAP,
      .doc = "Keep Nats-Rollup headers where the target allows rollup; they delete messages there."},
 
+    /* election */
+    {TOPIC(leader_election_name), .name = "leader_election_name", .type = &conf_type_key, .flags = CONF_ELECT,
+     .doc = "Copy only while this machine leads the election of that name, which others with the same "
+	    "configuration stand for as well. Topics of the same name and system are led as one. Without "
+	    "it, the topic is copied at all times."},
+    {TOPIC(election_key), .name = "election_key", .type = &conf_type_key, .flags = CONF_ELECT,
+     .doc = "Key of the election in its bucket, by default leader_election_name. Set it to "
+	    "SR_<topic>_<STREAM> to share an election with an existing Choria Stream Replicator, where "
+	    "<topic> is the name of its topic and <STREAM> the stream."},
+
     /* delivery */
     {TOPIC(max_inflight), .name = "max_inflight", .type = &conf_type_count, .initial = "32768", .min = 1,
      .max = 1000000, .doc = "Most messages that may be sent and not yet known to be stored."},
@@ -153,7 +173,7 @@ const struct conf_option conf_options[] = {
 	 "from there."},
     {TOPIC(rate_limit), .name = "rate_limit", .type = &conf_type_rate,
      .doc = "Most messages (1000/s) or bytes (10MiB/s) copied a second."},
-    {TOPIC(name), .name = "name", .type = &conf_type_name,
+    {TOPIC(name), .name = "name", .type = &conf_type_name, .flags = CONF_ELECT,
      .doc = "Name of the consumer on the source and of the worker; by default title and stream with _ "
 	    "between them."},
     {.kind = CONF_TOPIC,
@@ -167,7 +187,7 @@ const struct conf_option conf_options[] = {
      .reload = CONF_RELOAD_LIVE,
      .doc = "Accepted and without effect: the copy is as fast from either side."},
 
-    /* later: NATS Streaming, pools, partitions, sampling, election */
+    /* later: NATS Streaming, pools, partitions, sampling */
     LATER(CONF_TOPIC, "topic"),
     LATER(CONF_TOPIC, "source_cluster_id"),
     LATER(CONF_TOPIC, "target_topic"),
@@ -186,8 +206,6 @@ const struct conf_option conf_options[] = {
     LATER(CONF_TOPIC, "inspect"),
     LATER(CONF_TOPIC, "age"),
     LATER(CONF_TOPIC, "update_flag"),
-    LATER(CONF_TOPIC, "leader_election_name"),
-    LATER(CONF_TOPIC, "election_key"),
 
     {TLS(ca), .name = "ca", .type = &conf_type_path,
      .doc = "File of certificates that the server's must be signed by; without it, those of the system."},
@@ -202,6 +220,37 @@ const struct conf_option conf_options[] = {
     LATER(CONF_TLS, "identity"),
     LATER(CONF_TLS, "ssl_dir"),
 
+    {ELECTION(url), .name = "url", .type = &conf_type_url, .flags = CONF_ELECT,
+     .doc = "Servers that hold the elections, like source_url; by default, each topic's election is held on "
+	    "its source and that of the heartbeat on its url."},
+    {ELECTION(domain), .name = "domain", .type = &conf_type_name, .flags = CONF_ELECT,
+     .doc = "JetStream domain of the bucket; without url, the default is the topic's source_domain."},
+    {ELECTION(bucket), .name = "bucket", .type = &conf_type_bucket, .initial = "CHORIA_LEADER_ELECTION",
+     .flags = CONF_REQUIRED | CONF_ELECT, .doc = "Key-value bucket that holds the elections."},
+    {ELECTION(ttl_ms), .name = "ttl", .type = &conf_type_duration, .initial = "10s", .min = SECOND_MS,
+     .max = 60 * MINUTE_MS, .flags = CONF_ELECT,
+     .doc = "For a bucket that is made: how long a leader that is not heard of keeps its right. A bucket "
+	    "that is there keeps its own."},
+    {ELECTION(replicas), .name = "replicas", .type = &conf_type_count, .initial = "0", .max = 5,
+     .flags = CONF_ELECT,
+     .doc = "For a bucket that is made: on how many servers it is kept; 0 for as many as the cluster allows, "
+	    "up to 3."},
+    {ELECTION(create), .name = "create", .type = &conf_type_bool, .initial = "true", .flags = CONF_ELECT,
+     .doc = "Make a missing bucket."},
+
+    {HEARTBEAT(url), .name = "url", .type = &conf_type_url, .flags = CONF_REQUIRED | CONF_ELECT,
+     .doc = "Servers to publish to, like source_url."},
+    {HEARTBEAT(interval_ms), .name = "interval", .type = &conf_type_duration, .initial = "10s", .min = 100,
+     .max = DAY_MS, .doc = "How often a heartbeat is published to each subject."},
+    {HEARTBEAT(leader_election), .name = "leader_election", .type = &conf_type_bool, .initial = "false",
+     .flags = CONF_ELECT,
+     .doc = "Publish only while this machine leads the election of the key SR_<name>_HB, with the name of "
+	    "the site."},
+    {HEADER(value), .name = "value", .type = &conf_type_text, .flags = CONF_REQUIRED,
+     .doc = "Value of the header."},
+    {SUBJECT(interval_ms), .name = "interval", .type = &conf_type_duration, .min = 100, .max = DAY_MS,
+     .doc = "How often a heartbeat is published to this subject, by default as often as to the others."},
+
     LATER(CONF_CHORIA, "seed_file"),
     LATER(CONF_CHORIA, "jwt_file"),
     LATER(CONF_CHORIA, "collective"),
@@ -212,15 +261,6 @@ const struct conf_option conf_options[] = {
     LATER(CONF_ADVISORY, "target"),
     LATER(CONF_ADVISORY, "age"),
     LATER(CONF_ADVISORY, "warn_duration"),
-    LATER(CONF_ELECTION, "url"),
-    LATER(CONF_ELECTION, "bucket"),
-    LATER(CONF_ELECTION, "create"),
-    LATER(CONF_ELECTION, "ttl"),
-    LATER(CONF_HEARTBEAT, "url"),
-    LATER(CONF_HEARTBEAT, "interval"),
-    LATER(CONF_HEARTBEAT, "leader_election"),
-    LATER(CONF_HEARTBEAT_HEADER, "value"),
-    LATER(CONF_HEARTBEAT_SUBJECT, "interval"),
 };
 const size_t conf_option_count = array_len(conf_options);
 
@@ -235,13 +275,20 @@ const struct conf_section conf_sections[] = {
     {CONF_TOPIC, CONF_CHORIA, "choria", false, true, NULL},
     {CONF_TOPIC, CONF_CHORIA, "source_choria", false, true, NULL},
     {CONF_TOPIC, CONF_CHORIA, "target_choria", false, true, NULL},
-    {CONF_TOP, CONF_ELECTION, "election", false, true, NULL},
-    {CONF_TOP, CONF_HEARTBEAT, "heartbeat", false, true, NULL},
-    {CONF_ELECTION, CONF_TLS, "tls", false, true, NULL},
-    {CONF_HEARTBEAT, CONF_TLS, "tls", false, true, NULL},
-    {CONF_HEARTBEAT, CONF_HEARTBEAT_HEADER, "header", true, true, NULL},
-    {CONF_HEARTBEAT, CONF_HEARTBEAT_SUBJECT, "subject", true, true, NULL},
-    {CONF_HEARTBEAT_SUBJECT, CONF_HEARTBEAT_HEADER, "header", true, true, NULL},
+    {CONF_TOP, CONF_ELECTION, "election", false, false,
+     "Where and how elections are held, for topics with leader_election_name and the heartbeat."},
+    {CONF_TOP, CONF_HEARTBEAT, "heartbeat", false, false,
+     "Messages that are published at intervals, to see from their copies how far the copying is."},
+    {CONF_ELECTION, CONF_TLS, "tls", false, false,
+     "Files for TLS to the servers of url, in place of those of the top level."},
+    {CONF_HEARTBEAT, CONF_TLS, "tls", false, false,
+     "Files for TLS to the servers of url, in place of those of the top level."},
+    {CONF_HEARTBEAT, CONF_HEARTBEAT_HEADER, "header", true, false,
+     "A header of every heartbeat; the title is its name."},
+    {CONF_HEARTBEAT, CONF_HEARTBEAT_SUBJECT, "subject", true, false,
+     "A subject to publish to, which is the title. At least one."},
+    {CONF_HEARTBEAT_SUBJECT, CONF_HEARTBEAT_HEADER, "header", true, false,
+     "A header of heartbeats to this subject, in place of one of the same name of the heartbeat section."},
 };
 const size_t conf_section_count = array_len(conf_sections);
 
@@ -333,9 +380,10 @@ conf_option_home(const char *name)
 	static const struct {
 		enum conf_section_kind kind;
 		const char *words;
-	} homes[] = {{CONF_TOP, "at the top level"},
-		     {CONF_TOPIC, "in a topic section"},
-		     {CONF_TLS, "in a tls section"}};
+	} homes[] = {
+	    {CONF_TOP, "at the top level"},           {CONF_TOPIC, "in a topic section"},
+	    {CONF_TLS, "in a tls section"},           {CONF_ELECTION, "in section election"},
+	    {CONF_HEARTBEAT, "in section heartbeat"}, {CONF_HEARTBEAT_HEADER, "in a header section"}};
 
 	for (size_t i = 0; i < array_len(homes); i++)
 		if (conf_option_find(homes[i].kind, name) != NULL ||

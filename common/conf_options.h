@@ -18,15 +18,16 @@ enum conf_section_kind {
 	CONF_TOP,
 	CONF_TOPIC,
 	CONF_TLS,
-	/* of later versions */
-	CONF_CHORIA,
-	CONF_ADVISORY,
 	CONF_ELECTION,
 	CONF_HEARTBEAT,
 	CONF_HEARTBEAT_HEADER,
 	CONF_HEARTBEAT_SUBJECT,
+	/* of later versions */
+	CONF_CHORIA,
+	CONF_ADVISORY,
 	CONF_KIND_COUNT,
 	CONF_KIND_UNKNOWN = CONF_KIND_COUNT,
+	CONF_KIND_LATER = CONF_CHORIA, /* this and those behind it */
 };
 
 /* Which section may stand in which. */
@@ -49,6 +50,7 @@ enum conf_reload {
 #define CONF_REQUIRED 0x1u /* must be there and not be empty */
 #define CONF_LATER    0x2u /* known, but not supported in this version */
 #define CONF_MAP      0x4u /* decides which source message goes where */
+#define CONF_ELECT    0x8u /* an elector has to know it */
 
 struct conf_option {
 	enum conf_section_kind kind;
@@ -57,7 +59,7 @@ struct conf_option {
 	const char *initial; /* default as text; NULL for none, or one that depends on other settings */
 	int64_t min, max;    /* of numbers, durations and sizes, in their base unit; 0, 0: no bounds */
 	const char *const *choices; /* of a choice: names in the order of the enum, NULL at the end */
-	size_t offset;              /* of the field in struct conf, conf_topic or conf_tls */
+	size_t offset;              /* of the field in the struct of its kind of section: struct conf, … */
 	unsigned int flags;
 	enum conf_reload reload;
 	const char *doc; /* for the manual, without the default and bounds, which are written from above */

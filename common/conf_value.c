@@ -188,6 +188,26 @@ parse_adopt(const struct conf_option *o, const char *text, void *base, struct er
 }
 
 static int
+parse_key(const struct conf_option *o, const char *text, void *base, struct error *e)
+{
+	if (*text != '\0' && !subject_key_valid(text))
+		return error_set(
+		    e, ERR_CONFIG,
+		    "no valid key: up to 255 letters, digits and any of - _ / = . with no dot at "
+		    "the ends and no two in a row");
+	return set_text(o, text, base);
+}
+
+static int
+parse_bucket(const struct conf_option *o, const char *text, void *base, struct error *e)
+{
+	if (!subject_bucket_valid(text))
+		return error_set(e, ERR_CONFIG,
+				 "no valid name of a bucket: up to 200 letters, digits and any of - _");
+	return set_text(o, text, base);
+}
+
+static int
 parse_url(const struct conf_option *o, const char *text, void *base, struct error *e)
 {
 	struct endpoint ep;
@@ -647,6 +667,8 @@ const struct conf_type conf_type_subject = TEXT_TYPE("subject", parse_subject);
 const struct conf_type conf_type_prefix = TEXT_TYPE("subject", parse_prefix);
 const struct conf_type conf_type_remove = TEXT_TYPE("text", parse_remove);
 const struct conf_type conf_type_adopt = TEXT_TYPE("site:topic", parse_adopt);
+const struct conf_type conf_type_key = TEXT_TYPE("key", parse_key);
+const struct conf_type conf_type_bucket = TEXT_TYPE("name", parse_bucket);
 const struct conf_type conf_type_url = {
     .argument = "urls", .secret = true, .parse = parse_url, .print = print_url, .clear = clear_text};
 const struct conf_type conf_type_filters = {.argument = "filters",

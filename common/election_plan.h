@@ -10,7 +10,7 @@
 
 struct election_name {
 	const char *key;                  /* in the bucket: election_key, else leader_election_name */
-	const char *name;                 /* for people: leader_election_name */
+	const char *name;                 /* for people: leader_election_name; the heartbeat's is its key */
 	const struct conf_topic **topics; /* topic_count of them: they work while this machine leads */
 	size_t topic_count;
 	bool heartbeat; /* the heartbeat role does, too */
@@ -32,6 +32,7 @@ struct election_group {
 struct election_plan {
 	struct election_group *groups;
 	size_t group_count;
+	char *heartbeat_key; /* NULL if the heartbeat is not elected */
 };
 
 /* The plan borrows from c, which must outlive it. */
@@ -50,9 +51,10 @@ const struct election_name *election_plan_find(const struct election_plan *plan,
 void election_heartbeat_key(const struct conf *c, char *out, size_t size);
 
 /*
- * What is sent to the elector of a group: the top level, the election, the topics of the group, and the
+ * What is sent to the elector of a group: the site, the election, the topics of the group, and the
  * heartbeat if it is elected there. Secrets as they are. conf_load_text() reads it back; it makes a plan of
- * this one group.
+ * this one group with the same names, keys and maps. Nothing else is in it, so that a reload has to replace
+ * an elector only if this text is another one.
  */
 void election_plan_print(const struct conf *c, const struct election_group *group, struct strbuf *out);
 

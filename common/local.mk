@@ -26,6 +26,8 @@ libsrcommon_a_SOURCES = \
 	common/conf_scan.h \
 	common/conf_value.c \
 	common/conf_value.h \
+	common/election_plan.c \
+	common/election_plan.h \
 	common/error.c \
 	common/error.h \
 	common/header.c \

@@ -142,6 +142,26 @@ subject_name_char_valid(char c)
 	return (unsigned char)c > ' ' && c != 0x7f && strchr(".*>/\\", c) == NULL;
 }
 
+/* The client libraries' rule, but for ".." which makes no subject of it. */
+bool
+subject_key_valid(const char *key)
+{
+	static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-/_=.";
+	size_t len = strlen(key);
+
+	return len > 0 && len <= SUBJECT_NAME_MAX && key[strspn(key, set)] == '\0' && key[0] != '.' &&
+	       key[len - 1] != '.' && strstr(key, "..") == NULL;
+}
+
+bool
+subject_bucket_valid(const char *bucket)
+{
+	static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	size_t len = strlen(bucket);
+
+	return len > 0 && len <= SUBJECT_BUCKET_MAX && bucket[strspn(bucket, set)] == '\0';
+}
+
 /* Deletes every occurrence of what, which is not empty, from left to right, in place. */
 static void
 delete_all(char *text, const char *what)

@@ -7,8 +7,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define SUBJECT_MAX      4096 /* a subject is shorter */
-#define SUBJECT_NAME_MAX 255  /* longest name of a stream or consumer */
+#define SUBJECT_MAX        4096 /* a subject is shorter */
+#define SUBJECT_NAME_MAX   255  /* longest name of a stream or consumer, and key of a bucket */
+#define SUBJECT_BUCKET_MAX 200  /* longest name of a bucket: its stream's is longer */
 
 /* A subject to publish to: tokens between dots, none empty, no blank, none that is a wildcard ("a*" is
  * none). */
@@ -24,6 +25,9 @@ bool subject_filter_contains(const char *outer, const char *inner);
 /* A name of a stream, consumer or JetStream domain: no blank, control character, dot, wildcard or slash. */
 bool subject_name_valid(const char *name);
 bool subject_name_char_valid(char c);
+/* A key of a key-value bucket, and the name of a bucket. */
+bool subject_key_valid(const char *key);
+bool subject_bucket_valid(const char *bucket);
 
 /*
  * prefix + "." + subject, then every occurrence of remove deleted, then ".." made "." (also where the

@@ -34,11 +34,11 @@ static void
 write_options(void)
 {
 	for (size_t i = 0; i < conf_option_count; i++)
-		if (conf_options[i].kind <= CONF_TLS)
+		if (conf_options[i].kind < CONF_KIND_LATER)
 			printf("%s %s\n", (conf_options[i].flags & CONF_LATER) != 0 ? "later" : "now",
 			       conf_options[i].name);
 	for (size_t i = 0; i < conf_section_count; i++)
-		if (conf_sections[i].parent <= CONF_TLS)
+		if (conf_sections[i].parent < CONF_KIND_LATER)
 			printf("%s %s\n", conf_sections[i].later ? "later" : "now", conf_sections[i].name);
 }
 
