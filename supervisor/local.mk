@@ -10,6 +10,8 @@ libsrsupervisor_a_SOURCES = \
 	supervisor/control.h \
 	supervisor/daemon.c \
 	supervisor/daemon.h \
+	supervisor/leaders.c \
+	supervisor/leaders.h \
 	supervisor/notify.c \
 	supervisor/notify.h \
 	supervisor/reload.c \

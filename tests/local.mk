@@ -19,6 +19,7 @@ unit_tests = \
 	test_endpoint \
 	test_header \
 	test_jsack \
+	test_leaders \
 	test_log \
 	test_origin \
 	test_proto \
@@ -79,6 +80,10 @@ test_command_LDADD = libsradmin.a $(UNIT_LDADD)
 test_control_SOURCES = tests/unit/test_control.c $(unit_sources)
 test_control_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_control_LDADD = libsrsupervisor.a $(UNIT_LDADD)
+
+test_leaders_SOURCES = tests/unit/test_leaders.c $(unit_sources)
+test_leaders_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_leaders_LDADD = libsrsupervisor.a $(UNIT_LDADD)
 
 test_restart_SOURCES = tests/unit/test_restart.c $(unit_sources)
 test_restart_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
