@@ -1,6 +1,7 @@
 """Fixtures: servers, links and replicators that are gone when their test is, with their logs in the
 report of a test that failed."""
 
+import copy
 import os
 import signal
 import sys
@@ -9,7 +10,9 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from lib import audit, certs as certs_, proxy, replicator, server as server_, writer as writer_  # noqa: E402
+from lib import audit, bucket as bucket_, certs as certs_, gopeer, nodes, proxy, replicator  # noqa: E402
+from lib import server as server_, writer as writer_  # noqa: E402
+from lib.proc import wait_until  # noqa: E402
 
 TEST_SECONDS = int(os.environ.get("SR_TEST_SECONDS", "150"))
 
@@ -57,6 +60,27 @@ class Scene:
         """Topic "t" from server to server, started."""
         return self.prepare({"t": replicator.topic(source, target, **options)}, **(top or {})).start()
 
+    # ---- elections ---------------------------------------------------------------------------------
+
+    def node(self, topics, **top):
+        """One of several with the same configuration, not started."""
+        return self.add(nodes.Node(copy.deepcopy(topics), **copy.deepcopy(top)))
+
+    def team(self, count, topics, **top):
+        return nodes.Team([self.node(topics, **top) for _ in range(count)])
+
+    def pair(self, source, target, ttl="2s", election=None, count=2, **options):
+        """Nodes for topic "t" in election "WORK", with its bucket at the source; not started."""
+        options = {"leader_election_name": "WORK", **options}
+        return self.team(count, {"t": replicator.topic(source, target, **options)},
+                         election={"ttl": ttl, **(election or {})})
+
+    def bucket(self, server, name=bucket_.BUCKET):
+        return bucket_.Bucket(self.client(server), name)
+
+    def go_peer(self, source, target, ttl_s, **kw):
+        return self.add(gopeer.GoPeer(source, target, ttl_s, **kw))
+
     def logs(self):
         for thing in self.things:
             for one in getattr(thing, "servers", [thing]):
@@ -101,6 +125,27 @@ def check_copy():
     def run(source, target, stream="S", target_stream=None, **rules):
         with source.client() as s, target.client() as t:
             return audit.check(s, stream, t, target_stream or stream, **rules)
+    return run
+
+
+@pytest.fixture
+def finish():
+    """finish(writer, source, target, …): all that was written is at the target, once and in order. Returns
+    the copies as they are stored there."""
+
+    def run(writer, source, target, stream="S", target_stream=None, timeout=40.0, **rules):
+        target_stream = target_stream or stream
+        writer.stop()
+        with source.client() as s, target.client() as t:
+            wanted = audit.Audit(stream, **rules)
+            have = [m for m in s.read_stream(stream) if wanted.expects(m)]
+            try:
+                wait_until(lambda: t.state(target_stream)["messages"] >= len(have), timeout, every=0.1)
+            except AssertionError:
+                pass  # the audit says which are lost
+            copies = t.read_stream(target_stream)
+            wanted.check(have, copies)
+            return copies
     return run
 
 

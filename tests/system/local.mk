@@ -12,24 +12,32 @@ EXTRA_DIST += \
 	tests/system/soak.py \
 	tests/system/lib/__init__.py \
 	tests/system/lib/audit.py \
+	tests/system/lib/bucket.py \
 	tests/system/lib/certs.py \
+	tests/system/lib/gopeer.py \
 	tests/system/lib/nats.py \
 	tests/system/lib/nkeys.py \
+	tests/system/lib/nodes.py \
 	tests/system/lib/odd.py \
 	tests/system/lib/proc.py \
 	tests/system/lib/proxy.py \
 	tests/system/lib/replicator.py \
 	tests/system/lib/server.py \
 	tests/system/lib/writer.py \
+	tests/system/test_bucket.py \
 	tests/system/test_cluster.py \
 	tests/system/test_commands.py \
 	tests/system/test_config.py \
 	tests/system/test_connect.py \
 	tests/system/test_copy.py \
+	tests/system/test_election.py \
+	tests/system/test_go_peer.py \
 	tests/system/test_harness.py \
+	tests/system/test_heartbeat.py \
 	tests/system/test_kill.py \
 	tests/system/test_late.py \
 	tests/system/test_links.py \
+	tests/system/test_partitions.py \
 	tests/system/test_refusals.py \
 	tests/system/test_reload.py \
 	tests/system/test_source.py \

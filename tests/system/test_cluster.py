@@ -198,3 +198,147 @@ def test_whole_target_restarts_one_by_one(scene, east, west, check_copy):
         s.restart()
         west.wait_healthy("S", 60)
     finish(scene, r, east, west, check_copy, w, 90)
+
+
+# ---- elections in a cluster ------------------------------------------------------------------------
+
+BUCKET = "KV_CHORIA_LEADER_ELECTION"
+
+
+def elected(scene, east, west, ttl="4s", **options):
+    """A pair whose bucket is in the source's cluster, at work under load; the bucket on all its servers."""
+    w = scene.writer(east, rate=300)
+    team = scene.pair(east, west, ttl=ttl, **options).start()
+    team.settled()
+    with east.client() as c:
+        assert c.stream_info(BUCKET)["config"]["num_replicas"] == 3
+    copies(west, 100)
+    return team, w
+
+
+def copies(cluster, more, timeout=60.0):
+    """So many more arrive, whoever copies them."""
+    def count():
+        try:
+            with cluster.client() as c:
+                return c.state("S")["messages"] if c.has_stream("S") else 0
+        except (ApiError, NoResponders, TimeoutError, OSError):
+            return 0
+    want = count() + more
+    wait_until(lambda: count() >= want, timeout, f"copy {want}", every=0.2)
+
+
+def finish_elected(team, w, east, west, finish, timeout=60.0):
+    """One leads, all else stand by, and the copy is exact."""
+    for cluster in (east, west):
+        cluster.wait_healthy("S", timeout)
+    east.wait_healthy(BUCKET, timeout)
+    team.settled(timeout=timeout)
+    return finish(w, east, west, timeout=timeout)
+
+
+@pytest.mark.parametrize("end", ["steps down", "dies"])
+@pytest.mark.parametrize("what", [BUCKET, "S"], ids=["bucket", "source"])
+def test_elected_while_a_leader_of_the_source_goes(scene, east, west, finish, what, end):
+    """Terms may end meanwhile; nothing else may happen."""
+    team, w = elected(scene, east, west)
+    server = east.leader(what)
+    if end == "steps down":
+        step_down(east, what)
+    else:
+        server.kill()
+    copies(west, 500)
+    if end == "dies":
+        server.start()
+    finish_elected(team, w, east, west, finish)
+
+
+def test_elected_while_the_meta_leader_goes(scene, east, west, finish):
+    team, w = elected(scene, east, west)
+    with east.client() as c:
+        c.api_retry("META.LEADER.STEPDOWN")
+    copies(west, 300)
+    server = east.by_name(wait_until(east.meta_leader, 30, "a meta leader"))
+    server.kill()
+    team.wait_leader(timeout=40).kill_all()
+    copies(west, 300)
+    server.start()
+    for node in team:
+        if not node.running():
+            node.start()
+    finish_elected(team, w, east, west, finish)
+
+
+def test_node_dies_with_the_server_of_the_bucket(scene, east, west, finish):
+    """Both at once: the key expires on servers that are electing themselves."""
+    team, w = elected(scene, east, west)
+    leader = team.wait_leader()
+    server = east.leader(BUCKET)
+    server.kill()
+    leader.kill_all()
+    assert team.wait_leader(but=leader, timeout=40)
+    copies(west, 300)
+    server.start()
+    leader.start()
+    finish_elected(team, w, east, west, finish)
+
+
+def test_peer_of_the_bucket_is_removed(scene, west, finish):
+    """Four servers, so that the bucket can move to the one that has none of it."""
+    east = scene.cluster(name="E", size=4)
+    with east.client() as c:
+        c.create_stream("S", "s.>", replicas=3)
+    east.wait_healthy("S")
+    team, w = elected(scene, east, west)
+    with east.client() as c:
+        c.peer_remove(BUCKET, east.leader(BUCKET).name)
+    copies(west, 500)
+    finish_elected(team, w, east, west, finish)
+
+
+def test_servers_come_and_go(scene, west, finish):
+    """A full mesh. The one server that is configured goes for good: the others, one of them younger than
+    the connection, are known from the servers themselves, and one that goes is left."""
+    east = scene.cluster(name="E")
+    with east.client() as c:
+        c.create_stream("S", "s.>", replicas=3)
+    east.wait_healthy("S")
+    first = east.join(jetstream=False)
+    w = scene.writer(east, rate=300)
+    team = scene.team(2, {"t": {"stream": "S", "source_url": first.url, "target_url": west.url,
+                                "leader_election_name": "WORK"}}, election={"ttl": "4s"}).start()
+    team.settled()
+    copies(west, 100)
+    last = east.join(jetstream=False)
+    first.stop()
+    east.servers.remove(first)
+    scene.add(first)
+    copies(west, 300)
+    team.settled()
+    for _ in range(2):
+        server = connected_server(east)
+        server.stop()
+        wait_until(lambda: connected_server(east) is not server, 20, "a connection to another server")
+        copies(west, 200)
+        server.start()
+        east.wait_healthy("S", 60)
+    assert last.running()
+    finish_elected(team, w, east, west, finish)
+
+
+@pytest.mark.parametrize("end", ["steps down", "dies"])
+def test_elected_while_a_leader_of_the_target_goes(scene, east, west, finish, end):
+    """The copier's trouble is not the election's: the term stays."""
+    team, w = elected(scene, east, west)
+    leader = team.wait_leader()
+    term = leader.election("WORK")["term"]
+    server = west.leader("S")
+    if end == "steps down":
+        step_down(west)
+    else:
+        server.kill()
+    copies(west, 500)
+    if end == "dies":
+        server.start()
+    assert team.wait_leader() is leader and leader.election("WORK")["term"] == term
+    finish_elected(team, w, east, west, finish)

@@ -7,7 +7,9 @@ import pytest
 from lib import audit
 from lib.nats import Client, Stored, block, encode_publish
 from lib.nkeys import Operator
-from lib.proc import wait_until
+from lib.nodes import SUPERVISOR, WORKER, largest_gap
+from lib.proc import alive, wait_until
+from lib.replicator import topic
 
 
 def copy_of(m, seq, site="HERE", topic="t", **change):
@@ -158,3 +160,50 @@ def test_link_holds_half_a_tls_record(scene, certs, way):
         c.flush(timeout=0.5)
     link.thaw()
     c.flush()
+
+
+def test_largest_gap():
+    def at(*ms):
+        return [Stored(n + 1, "s", b"", b"", t * 10**6) for n, t in enumerate(ms)]
+    assert largest_gap(at(0, 10, 500, 510)) == 0.49
+    assert largest_gap(at(0, 10, 500, 510), first=3) == 0.01
+    assert largest_gap(at(5)) == 0
+
+
+def test_bucket_keys_expire_and_are_conditional(source, scene):
+    b = scene.bucket(source).create(1)
+    first = b.create_key("K", b"one")
+    assert first and b.create_key("K", b"two") is None and b.holder("K") == "one"
+    second = b.update("K", b'{"a": 1}', first)
+    assert second > first and b.update("K", b"x", first) is None and b.holder("K") == {"a": 1}
+    wait_until(lambda: b.entry("K") is None, 5, "the end of the key")
+    assert b.create_key("K", b"three")
+    b.delete("K")
+    assert b.holder("K") is None and b.entry("K").operation == "DEL"
+    assert b.create_key("K", b"four")
+
+
+def test_nodes_of_the_existing_tool_follow_one_another(source, target, scene, finish):
+    """The player of the other tool: what two of them copy in turns is exact."""
+    with target.client() as t:
+        t.create_stream("S", "s.>")
+    bucket = scene.bucket(source).create(1)
+    w = scene.writer(source, rate=200)
+    one = scene.go_peer(source, target, 1)
+    wait_until(lambda: one.copied > 50, 10, "copies by one")
+    two = scene.go_peer(source, target, 1, candidate="TWO")
+    assert bucket.holder("SR_t_S") == "GO-NODE"
+    one.stop()
+    wait_until(lambda: two.copied > 50, 10, "copies by two")
+    finish(w, source, target)
+
+
+def test_children_of_a_replicator_are_found_by_role(source, target, scene):
+    node = scene.node({"t": topic(source, target)}).start()
+    node.wait_state("copying")
+    assert [(p.role, p.name) for p in node.processes()] == [(SUPERVISOR, ""), (WORKER, "t")]
+    assert node.pid_of(WORKER) == node.worker_pid()
+    pids = [p.pid for p in node.processes()]
+    node.freeze(WORKER)
+    node.kill_all()
+    assert not any(map(alive, pids))

@@ -40,11 +40,12 @@ class Server:
     operator  lib.nkeys.Operator
     leaf      listens for leaf nodes; hub: Server whose leaf this one is
     extra     more lines of configuration; js_extra: of its section jetstream
+    jetstream False: a server of a cluster that keeps nothing itself
     """
 
     def __init__(self, name=None, domain=None, tls=None, tls_verify=False, users=None, user=None,
                  password=None, token=None, max_payload=None, leaf=False, hub=None, cluster=None,
-                 lame_duck_s=None, operator=None, js_extra="", extra=""):
+                 lame_duck_s=None, operator=None, js_extra="", extra="", jetstream=True):
         self.dir = proc.temp_dir("sr-nats-")
         self.port = proc.free_port()
         self.http = proc.free_port()
@@ -59,7 +60,7 @@ class Server:
         self.lame_duck_s = lame_duck_s
         self.nkey_user = operator.user() if operator else None
         self.operator = operator
-        self.js_extra, self.extra = js_extra, extra
+        self.js_extra, self.extra, self.jetstream = js_extra, extra, jetstream
         self.child = None
         self.store = os.path.join(self.dir, "js")
         self.log_path = os.path.join(self.dir, "log")
@@ -71,7 +72,7 @@ class Server:
         if self.js_extra:
             js += f", {self.js_extra}"
         out = [f'server_name: "{self.name}"', f"listen: 127.0.0.1:{self.port}",
-               f"http: 127.0.0.1:{self.http}", f"jetstream {{ {js} }}",
+               f"http: 127.0.0.1:{self.http}", f"jetstream {{ {js} }}" if self.jetstream else "",
                "# a lame duck's clients are told at once",
                f'lame_duck_grace_period: "100ms"\nlame_duck_duration: "{self.lame_duck_s or 30}s"']
         if self.tls:
@@ -214,6 +215,15 @@ class Cluster:
             Server(name=f"{name}{i + 1}", cluster={"name": name, "own": ports[i], "ports": ports})
             for i in range(size)]
 
+    def join(self, **kw):
+        """One more server, which the others hear of by itself; started."""
+        ports = [s.cluster["own"] for s in self.servers]
+        name = self.servers[0].cluster["name"]
+        one = Server(name=f"{name}{len(self.servers) + 1}",
+                     cluster={"name": name, "own": proc.free_port(), "ports": ports}, **kw)
+        self.servers.append(one)
+        return one.start()
+
     def start(self):
         for s in self.servers:
             s.launch()
@@ -232,7 +242,7 @@ class Cluster:
             peers = meta.get("replicas") or []
             if meta.get("leader") == s.name:
                 current = 1 + sum(1 for p in peers if p.get("current") and not p.get("offline"))
-                return s.name if current >= len(self.running()) else None
+                return s.name if current >= sum(x.jetstream for x in self.running()) else None
         return None
 
     def running(self):
