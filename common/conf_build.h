@@ -15,7 +15,9 @@
 
 /* A section of the file and what it fills. */
 struct conf_built_section {
-	void *base; /* struct conf, conf_topic or conf_tls; NULL: not looked at */
+	/* struct conf, conf_topic, …: that of its kind; of a topic with partitions the first, with the others
+	 * behind it; NULL: not looked at */
+	void *base;
 	enum conf_section_kind kind;
 	size_t *set_at; /* for each option of the table: token of its (last) value, CONF_NONE if not set */
 };
@@ -30,9 +32,10 @@ struct conf_build {
 	const struct conf_parsed *parsed;    /* borrowed */
 	struct conf *conf;                   /* handed over with conf_build_take */
 	struct conf_built_section *sections; /* one for each of the scan */
+	size_t *partitions;                  /* of each section of the scan; 0 without that setting */
 	size_t topic_count;                  /* of conf */
 	size_t *topic_sections;              /* of each topic */
-	struct conf_built_tls *tls;          /* of each topic */
+	struct conf_built_tls *tls; /* of each topic; of partitions, only that of the first is used */
 };
 
 /* Problems go to the scan's report. */
@@ -41,7 +44,11 @@ void conf_build_init(struct conf_build *b, const struct conf_scan *scan, const s
 void conf_build_fini(struct conf_build *b);
 struct conf *conf_build_take(struct conf_build *b);
 
-/* Token of the value of a setting of that topic, CONF_NONE if it was not set. */
+/* Every text becomes "" or its default, every number its default. */
+void conf_build_defaults(enum conf_section_kind kind, void *base);
+
+/* Token of the value of a setting of that section, or of that topic; CONF_NONE if it was not set. */
+size_t conf_build_place(const struct conf_build *b, size_t section, const char *option);
 size_t conf_build_topic_place(const struct conf_build *b, size_t topic, const char *option);
 
 #endif

@@ -10,6 +10,8 @@
 #include <sys/un.h>
 
 #include "common/array.h"
+#include "common/conf_check_election.h"
+#include "common/conf_partition.h"
 #include "common/nats/endpoint.h"
 #include "common/proto.h"
 #include "common/subject.h"
@@ -178,15 +180,19 @@ check_size(const struct conf_build *b, size_t i)
 }
 
 static void
-check_topic(const struct conf_build *b, size_t i, struct checked_topic *c)
+parse_endpoints(struct checked_topic *c)
 {
-	c->topic = &b->conf->topics[i];
 	if (endpoint_parse(c->topic->source_url, &c->topic->source_tls, &c->source, NULL) == 0) {
 		c->connectable =
 		    endpoint_parse(c->topic->target_url, &c->topic->target_tls, &c->target, NULL) == 0;
 		if (!c->connectable)
 			endpoint_fini(&c->source);
 	}
+}
+
+static void
+check_topic(const struct conf_build *b, size_t i, const struct checked_topic *c)
+{
 	check_start(b, i);
 	check_ephemeral(b, i);
 	check_mapping(b, i);
@@ -198,6 +204,30 @@ check_topic(const struct conf_build *b, size_t i, struct checked_topic *c)
 	check_tls_first(b, i, "source_url", &c->source);
 	check_tls_first(b, i, "target_url", &c->target);
 	check_same_stream(b, i, c);
+}
+
+static size_t
+problem_count(const struct conf_build *b)
+{
+	return b->scan->report->count + b->scan->report->omitted;
+}
+
+/* Of partitions with the same problem the first one reports it. */
+static void
+check_topics(const struct conf_build *b, struct checked_topic *topics)
+{
+	size_t before = 0;
+
+	for (size_t i = 0; i < b->topic_count; i++) {
+		topics[i].topic = &b->conf->topics[i];
+		parse_endpoints(&topics[i]);
+		if (i == 0 || b->topic_sections[i] != b->topic_sections[i - 1]) {
+			conf_partition_check(b, b->topic_sections[i]);
+			before = problem_count(b);
+		}
+		if (problem_count(b) == before)
+			check_topic(b, i, &topics[i]);
+	}
 }
 
 /* ---- one topic beside another ---------------------------------------------------------------------- */
@@ -230,22 +260,58 @@ check_pair_target(const struct conf_build *b, size_t i, const struct checked_top
 	    strcmp(a->topic->target_domain, c->topic->target_domain) != 0 ||
 	    !endpoint_same_system(&a->target, &c->target))
 		return;
+	if (a->topic != c->topic && strcmp(a->topic->group, c->topic->group) == 0) {
+		TOPIC_PROBLEM(
+		    b, i, place,
+		    "%s: partitions copy into the same target stream \"%s\" and are exclusive, want "
+		    "shared, or {{partition}} in target_stream",
+		    place, c->topic->target_stream);
+		return;
+	}
 	TOPIC_PROBLEM(b, i, place,
 		      "%s: topic \"%.100s\" copies into the same target stream \"%s\" and one of the two is "
 		      "exclusive, want target_writers = shared in both",
 		      place, a->topic->key, c->topic->target_stream);
 }
 
+/* A partition gets a name that another topic may have been given. */
 static void
-check_pairs(const struct conf_build *b, const struct checked_topic *topics, size_t count)
+check_pair_key(const struct conf_build *b, size_t i, size_t k)
 {
-	for (size_t i = 0; i < count; i++) {
-		for (size_t k = 0; k < i && topics[i].connectable; k++) {
-			if (!topics[k].connectable)
-				continue;
-			check_pair_name(b, i, &topics[k], &topics[i]);
-			check_pair_target(b, i, &topics[k], &topics[i]);
-		}
+	const struct conf_topic *a = &b->conf->topics[k], *c = &b->conf->topics[i];
+
+	if (strcmp(a->key, c->key) != 0 || strcmp(a->group, c->group) == 0)
+		return;
+	conf_scan_section_problem(b->scan, b->topic_sections[i],
+				  "there is a topic \"%.200s\" already by topic \"%.200s\", give one "
+				  "another name",
+				  c->key, a->group);
+}
+
+static void
+check_pair(const struct conf_build *b, const struct checked_topic *topics, size_t i, size_t k)
+{
+	check_pair_key(b, i, k);
+	if (!topics[i].connectable || !topics[k].connectable)
+		return;
+	if (b->topic_sections[i] != b->topic_sections[k]) /* else conf_partition_check() has told */
+		check_pair_name(b, i, &topics[k], &topics[i]);
+	check_pair_target(b, i, &topics[k], &topics[i]);
+}
+
+/* The first partition that has a problem with another topic reports it for all. */
+static void
+check_pairs(const struct conf_build *b, const struct checked_topic *topics)
+{
+	size_t before = 0;
+
+	for (size_t i = 0; i < b->topic_count; i++) {
+		bool own = i == 0 || b->topic_sections[i] != b->topic_sections[i - 1];
+
+		if (own)
+			before = problem_count(b);
+		for (size_t k = 0; k < i && (own || problem_count(b) == before); k++)
+			check_pair(b, topics, i, k);
 	}
 }
 
@@ -273,9 +339,9 @@ conf_check(const struct conf_build *b)
 	struct checked_topic *topics = xcalloc(b->topic_count + 1, sizeof *topics);
 
 	check_control_socket(b);
-	for (size_t i = 0; i < b->topic_count; i++)
-		check_topic(b, i, &topics[i]);
-	check_pairs(b, topics, b->topic_count);
+	check_topics(b, topics);
+	check_pairs(b, topics);
+	conf_check_election(b);
 	for (size_t i = 0; i < b->topic_count; i++) {
 		if (!topics[i].connectable)
 			continue;

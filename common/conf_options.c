@@ -74,7 +74,7 @@ const struct conf_option conf_options[] = {
     {.kind = CONF_TOPIC,
      .name = "filter_subject",
      .type = &conf_type_filters,
-     .flags = CONF_MAP,
+     .flags = CONF_MAP | CONF_PARTITION,
      .reload = CONF_RELOAD_WORKER,
      .doc =
 	 "Only messages whose subject matches this filter, or one of a list of filters, are copied. Filters "
@@ -113,16 +113,17 @@ const struct conf_option conf_options[] = {
 	    "names."},
 
     /* target */
-    {TOPIC(target_url), .name = "target_url", .type = &conf_type_url, .flags = CONF_REQUIRED | CONF_ELECT,
-     .doc = "Servers of the target, like source_url."},
-    {TOPIC(target_domain), .name = "target_domain", .type = &conf_type_name, .flags = CONF_ELECT,
-     .doc = "JetStream domain of the target."},
-    {TOPIC(target_stream), .name = "target_stream", .type = &conf_type_name, .flags = CONF_MAP,
+    {TOPIC(target_url), .name = "target_url", .type = &conf_type_url,
+     .flags = CONF_REQUIRED | CONF_ELECT | CONF_PARTITION, .doc = "Servers of the target, like source_url."},
+    {TOPIC(target_domain), .name = "target_domain", .type = &conf_type_name,
+     .flags = CONF_ELECT | CONF_PARTITION, .doc = "JetStream domain of the target."},
+    {TOPIC(target_stream), .name = "target_stream", .type = &conf_type_name,
+     .flags = CONF_MAP | CONF_PARTITION,
      .doc = "Stream to copy to, by default one of the same name as the source's."},
     {TOPIC(target_subject_prefix), .name = "target_subject_prefix", .type = &conf_type_prefix,
-     .flags = CONF_MAP, .doc = "Put before each subject, with a dot."},
+     .flags = CONF_MAP | CONF_PARTITION, .doc = "Put before each subject, with a dot."},
     {TOPIC(target_subject_remove), .name = "target_subject_remove", .type = &conf_type_remove,
-     .flags = CONF_MAP,
+     .flags = CONF_MAP | CONF_PARTITION,
      .doc = "Deleted from each subject wherever it occurs, after the prefix was put; two dots in a row "
 	    "become one "
 	    "then."},
@@ -133,7 +134,7 @@ const struct conf_option conf_options[] = {
      .doc =
 	 "Whether others write to the target stream as well. With auto the topic begins as the only writer "
 	 "and turns to shared when it sees a message of another."},
-    {TOPIC(target_name), .name = "target_name", .type = &conf_type_site, .flags = CONF_MAP,
+    {TOPIC(target_name), .name = "target_name", .type = &conf_type_site, .flags = CONF_MAP | CONF_PARTITION,
      .doc = "Site name of the target: messages that have been there are not sent back."},
     {TOPIC(on_target_reset), .name = "on_target_reset", .type = &conf_type_choice, .initial = "restart",
      .choices = target_resets,
@@ -145,18 +146,21 @@ const struct conf_option conf_options[] = {
      .doc =
 	 "What to do with a message that the target can never store: stop and wait for a person, send it to "
 	 "dead_letter_subject, or pass it over."},
-    {TOPIC(dead_letter_subject), .name = "dead_letter_subject", .type = &conf_type_subject, .flags = CONF_MAP,
+    {TOPIC(dead_letter_subject), .name = "dead_letter_subject", .type = &conf_type_subject,
+     .flags = CONF_MAP | CONF_PARTITION,
      .doc = "Subject on the target system for rejected messages; a stream must store it."},
     {TOPIC(pass_rollup), .name = "pass_rollup", .type = &conf_type_bool, .initial = "false",
      .flags = CONF_MAP,
      .doc = "Keep Nats-Rollup headers where the target allows rollup; they delete messages there."},
 
     /* election */
-    {TOPIC(leader_election_name), .name = "leader_election_name", .type = &conf_type_key, .flags = CONF_ELECT,
+    {TOPIC(leader_election_name), .name = "leader_election_name", .type = &conf_type_key,
+     .flags = CONF_ELECT | CONF_PARTITION,
      .doc = "Copy only while this machine leads the election of that name, which others with the same "
 	    "configuration stand for as well. Topics of the same name and system are led as one. Without "
 	    "it, the topic is copied at all times."},
-    {TOPIC(election_key), .name = "election_key", .type = &conf_type_key, .flags = CONF_ELECT,
+    {TOPIC(election_key), .name = "election_key", .type = &conf_type_key,
+     .flags = CONF_ELECT | CONF_PARTITION,
      .doc = "Key of the election in its bucket, by default leader_election_name. Set it to "
 	    "SR_<topic>_<STREAM> to share an election with an existing Choria Stream Replicator, where "
 	    "<topic> is the name of its topic and <STREAM> the stream."},
@@ -173,7 +177,7 @@ const struct conf_option conf_options[] = {
 	 "from there."},
     {TOPIC(rate_limit), .name = "rate_limit", .type = &conf_type_rate,
      .doc = "Most messages (1000/s) or bytes (10MiB/s) copied a second."},
-    {TOPIC(name), .name = "name", .type = &conf_type_name, .flags = CONF_ELECT,
+    {TOPIC(name), .name = "name", .type = &conf_type_name, .flags = CONF_ELECT | CONF_PARTITION,
      .doc = "Name of the consumer on the source and of the worker; by default title and stream with _ "
 	    "between them."},
     {.kind = CONF_TOPIC,
@@ -182,19 +186,29 @@ const struct conf_option conf_options[] = {
      .reload = CONF_RELOAD_WORKER,
      .doc = "Number of workers; 1 in this version."},
     {.kind = CONF_TOPIC,
+     .name = "partitions",
+     .type = &conf_type_partitions,
+     .min = 1,
+     .max = 1024,
+     .reload = CONF_RELOAD_WORKER,
+     .doc =
+	 "Make so many topics of this one, named title_P0 and so on: see PARTITIONS. In filter_subject, "
+	 "name, "
+	 "dead_letter_subject, leader_election_name, election_key and the texts of the target, {{partition}} "
+	 "is replaced by the number."},
+    {.kind = CONF_TOPIC,
      .name = "target_initiated",
      .type = &conf_type_ignored,
      .reload = CONF_RELOAD_LIVE,
      .doc = "Accepted and without effect: the copy is as fast from either side."},
 
-    /* later: NATS Streaming, pools, partitions, sampling */
+    /* later: NATS Streaming, pools, sampling */
     LATER(CONF_TOPIC, "topic"),
     LATER(CONF_TOPIC, "source_cluster_id"),
     LATER(CONF_TOPIC, "target_topic"),
     LATER(CONF_TOPIC, "target_cluster_id"),
     LATER(CONF_TOPIC, "queued"),
     LATER(CONF_TOPIC, "queue_group"),
-    LATER(CONF_TOPIC, "partitions"),
     LATER(CONF_TOPIC, "inspect_field"),
     LATER(CONF_TOPIC, "inspect_header"),
     LATER(CONF_TOPIC, "inspect_subject_token"),

@@ -47,10 +47,11 @@ enum conf_reload {
 	CONF_RELOAD_RESTART, /* taken at the next start of the daemon only */
 };
 
-#define CONF_REQUIRED 0x1u /* must be there and not be empty */
-#define CONF_LATER    0x2u /* known, but not supported in this version */
-#define CONF_MAP      0x4u /* decides which source message goes where */
-#define CONF_ELECT    0x8u /* an elector has to know it */
+#define CONF_REQUIRED  0x1u  /* must be there and not be empty */
+#define CONF_LATER     0x2u  /* known, but not supported in this version */
+#define CONF_MAP       0x4u  /* decides which source message goes where */
+#define CONF_ELECT     0x8u  /* an elector has to know it */
+#define CONF_PARTITION 0x10u /* {{partition}} in it is replaced by the number of the partition */
 
 struct conf_option {
 	enum conf_section_kind kind;

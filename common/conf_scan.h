@@ -27,6 +27,7 @@
 #define CONF_DEPTH_MAX    8 /* braces inside of braces */
 #define CONF_SECTIONS_MAX 16384
 #define CONF_TITLED_MAX   4096 /* sections with a title: topics */
+#define CONF_TOPICS_MAX   4096 /* with their partitions */
 
 #define CONF_NONE SIZE_MAX
 

@@ -623,6 +623,17 @@ parse_one_worker(const struct conf_option *o, const char *text, void *base, stru
 }
 
 static int
+parse_partitions(const struct conf_option *o, const char *text, void *base, struct error *e)
+{
+	uint64_t count;
+
+	(void)base;
+	if (units_parse_count(text, &count, e) != 0)
+		return -1;
+	return check_bounds(o, count > INT64_MAX ? INT64_MAX : (int64_t)count, e);
+}
+
+static int
 parse_tls_scheme(const struct conf_option *o, const char *text, void *base, struct error *e)
 {
 	(void)o;
@@ -705,6 +716,11 @@ const struct conf_type conf_type_resume = {
     .argument = "target | checkpoint | sequence", .parse = parse_resume, .print = print_resume};
 const struct conf_type conf_type_one_worker = {
     .argument = "1", .parse = parse_one_worker, .print = print_nothing};
+/* What it makes is there in its place: topics. */
+const struct conf_type conf_type_partitions = {.argument = "number",
+					       .parse = parse_partitions,
+					       .print = print_nothing,
+					       .print_number = print_count_number};
 const struct conf_type conf_type_tls_scheme = {
     .argument = "manual", .parse = parse_tls_scheme, .print = print_nothing};
 const struct conf_type conf_type_ignored = {

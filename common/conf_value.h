@@ -33,7 +33,7 @@ extern const struct conf_type conf_type_text, conf_type_path, conf_type_site, co
     conf_type_duration, conf_type_size, conf_type_count, conf_type_rate, conf_type_choice,
     conf_type_start_sequence, conf_type_start_time, conf_type_start_delta, conf_type_start_at_end,
     conf_type_resume, conf_type_adopt, conf_type_key, conf_type_bucket, conf_type_one_worker,
-    conf_type_tls_scheme, conf_type_ignored;
+    conf_type_partitions, conf_type_tls_scheme, conf_type_ignored;
 
 #define CONF_LATER_TEXT "not supported in this version"
 

@@ -21,6 +21,13 @@ struct place {
 	const struct conf_tls *tls;
 };
 
+/* What is needed while a plan is made. */
+struct maker {
+	const struct conf *conf;
+	struct election_plan *plan;
+	struct endpoint *servers; /* of each group: its url, empty if that is none */
+};
+
 static struct place
 place_of(const struct conf_election *e, const char *url, const char *domain, const struct conf_tls *tls)
 {
@@ -44,46 +51,58 @@ same_login(const struct endpoint *a, const struct endpoint *b)
 	       strcmp(a->jwt, b->jwt) == 0 && strcmp(a->nkey, b->nkey) == 0;
 }
 
-static bool
-same_urls(const char *a, const char *b)
+/* Parses, or leaves *ep empty: a configuration that is still checked may hold anything. */
+static void
+parse_url(const char *url, struct endpoint *ep)
 {
-	struct endpoint ea, eb;
-	bool same;
-
-	if (strcmp(a, b) == 0)
-		return true;
-	if (endpoint_parse(a, NULL, &ea, NULL) != 0)
-		return false;
-	if (endpoint_parse(b, NULL, &eb, NULL) != 0) {
-		endpoint_fini(&ea);
-		return false;
-	}
-	same = same_login(&ea, &eb) && endpoint_same_system(&ea, &eb);
-	endpoint_fini(&ea);
-	endpoint_fini(&eb);
-	return same;
+	if (endpoint_parse(url, NULL, ep, NULL) != 0)
+		*ep = (struct endpoint){0};
 }
 
 static bool
-is_place(const struct election_group *g, const struct place *p)
+is_place(const struct election_group *g, const struct endpoint *servers, const struct place *p,
+	 const struct endpoint *wanted)
 {
-	return strcmp(g->domain, p->domain) == 0 && same_tls(g->tls, p->tls) && same_urls(g->url, p->url);
+	if (strcmp(g->domain, p->domain) != 0 || !same_tls(g->tls, p->tls))
+		return false;
+	if (strcmp(g->url, p->url) == 0)
+		return true;
+	return servers->server_count > 0 && wanted->server_count > 0 && same_login(servers, wanted) &&
+	       endpoint_same_system(servers, wanted);
 }
 
 static struct election_group *
-add_group(struct election_plan *plan, const struct conf *c, const struct place *p)
+append_group(struct maker *m, const struct place *p, const struct endpoint *servers)
 {
-	struct election_group *g;
+	struct election_plan *plan = m->plan;
+	size_t n = plan->group_count++;
 
-	for (size_t i = 0; i < plan->group_count; i++)
-		if (is_place(&plan->groups[i], p))
-			return &plan->groups[i];
-	plan->groups = xrealloc(plan->groups, (plan->group_count + 1) * sizeof *plan->groups);
-	g = &plan->groups[plan->group_count++];
-	*g = (struct election_group){
-	    .url = p->url, .domain = p->domain, .tls = p->tls, .election = &c->election};
-	g->id = plan->group_count == 1 ? xstrdup("election") : xasprintf("election-%zu", plan->group_count);
-	return g;
+	plan->groups = xrealloc(plan->groups, (n + 1) * sizeof *plan->groups);
+	m->servers = xrealloc(m->servers, (n + 1) * sizeof *m->servers);
+	m->servers[n] = *servers;
+	plan->groups[n] = (struct election_group){
+	    .id = n == 0 ? xstrdup("election") : xasprintf("election-%zu", n + 1),
+	    .url = p->url,
+	    .domain = p->domain,
+	    .tls = p->tls,
+	    .election = &m->conf->election,
+	};
+	return &plan->groups[n];
+}
+
+static struct election_group *
+add_group(struct maker *m, const struct place *p)
+{
+	struct endpoint servers;
+
+	parse_url(p->url, &servers);
+	for (size_t i = 0; i < m->plan->group_count; i++) {
+		if (!is_place(&m->plan->groups[i], &m->servers[i], p, &servers))
+			continue;
+		endpoint_fini(&servers);
+		return &m->plan->groups[i];
+	}
+	return append_group(m, p, &servers);
 }
 
 static struct election_name *
@@ -111,35 +130,42 @@ mix(uint64_t x)
 
 /* The order of the topics does not matter to the map. */
 static void
-add_topic(struct election_plan *plan, const struct conf *c, const struct conf_topic *t)
+add_topic(struct maker *m, const struct conf_topic *t)
 {
-	struct place p = place_of(&c->election, t->source_url, t->source_domain, &t->source_tls);
+	struct place p = place_of(&m->conf->election, t->source_url, t->source_domain, &t->source_tls);
 	const char *key = *t->election_key != '\0' ? t->election_key : t->leader_election_name;
-	struct election_name *n = add_name(add_group(plan, c, &p), key, t->leader_election_name);
+	struct election_name *n = add_name(add_group(m, &p), key, t->leader_election_name);
 
 	n->topics = xrealloc(n->topics, (n->topic_count + 1) * sizeof *n->topics);
 	n->topics[n->topic_count++] = t;
-	n->map += mix(conf_map_hash(c, t));
+	n->map += mix(conf_map_hash(m->conf, t));
 }
 
 static void
-add_heartbeat(struct election_plan *plan, const struct conf *c)
+add_heartbeat(struct maker *m)
 {
+	const struct conf *c = m->conf;
 	struct place p = place_of(&c->election, c->heartbeat.url, "", &c->heartbeat.tls);
+	char *key = xasprintf("SR_%s_HB", c->name);
 
-	plan->heartbeat_key = xasprintf("SR_%s_HB", c->name);
-	add_name(add_group(plan, c, &p), plan->heartbeat_key, plan->heartbeat_key)->heartbeat = true;
+	m->plan->heartbeat_key = key;
+	add_name(add_group(m, &p), key, key)->heartbeat = true;
 }
 
 void
 election_plan_make(const struct conf *c, struct election_plan *plan)
 {
+	struct maker m = {c, plan, NULL};
+
 	*plan = (struct election_plan){0};
 	for (size_t i = 0; i < c->topic_count; i++)
 		if (*c->topics[i].leader_election_name != '\0')
-			add_topic(plan, c, &c->topics[i]);
+			add_topic(&m, &c->topics[i]);
 	if (c->heartbeat.set && c->heartbeat.leader_election)
-		add_heartbeat(plan, c);
+		add_heartbeat(&m);
+	for (size_t i = 0; i < plan->group_count; i++)
+		endpoint_fini(&m.servers[i]);
+	free(m.servers);
 }
 
 void

@@ -12,6 +12,8 @@ libsrcommon_a_SOURCES = \
 	common/conf_build.h \
 	common/conf_check.c \
 	common/conf_check.h \
+	common/conf_check_election.c \
+	common/conf_check_election.h \
 	common/conf_lex.c \
 	common/conf_lex.h \
 	common/conf_manual.c \
@@ -19,11 +21,15 @@ libsrcommon_a_SOURCES = \
 	common/conf_options.h \
 	common/conf_parse.c \
 	common/conf_parse.h \
+	common/conf_partition.c \
+	common/conf_partition.h \
 	common/conf_print.c \
 	common/conf_report.c \
 	common/conf_report.h \
 	common/conf_scan.c \
 	common/conf_scan.h \
+	common/conf_sections.c \
+	common/conf_sections.h \
 	common/conf_value.c \
 	common/conf_value.h \
 	common/election_plan.c \
