@@ -72,7 +72,7 @@ configure(const char *const *names)
 	struct election_name list[8] = {{0}};
 	char id[] = "e1", keys[8][16];
 	struct election_group group = {.id = id, .names = list};
-	struct election_plan plan = {&group, 1};
+	struct election_plan plan = {.groups = &group, .group_count = 1};
 
 	for (size_t i = 0; names[i] != NULL; i++) {
 		snprintf(keys[i], sizeof keys[i], "k%s", names[i]);
