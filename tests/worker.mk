@@ -6,6 +6,7 @@ worker_unit_tests = \
 	test_acklist \
 	test_compose \
 	test_gap \
+	test_lease \
 	test_pipeline \
 	test_pipeline_sim \
 	test_position \
@@ -28,6 +29,10 @@ test_compose_LDADD = $(WORKER_UNIT_LDADD)
 test_gap_SOURCES = tests/unit/test_gap.c $(unit_sources)
 test_gap_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_gap_LDADD = $(WORKER_UNIT_LDADD)
+
+test_lease_SOURCES = tests/unit/test_lease.c $(unit_sources)
+test_lease_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_lease_LDADD = $(WORKER_UNIT_LDADD)
 
 test_pipeline_SOURCES = tests/unit/test_pipeline.c $(unit_sources)
 test_pipeline_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

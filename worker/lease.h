@@ -13,8 +13,9 @@
  *     stopped: every call looks at the clock first.
  *   - A write is conditional on a revision; one write or read of a key is out at a time. One without a clear
  *     answer may have been applied, or may still be: the key is read from the bucket's leader before the next
- *     write. If it is ours with a revision that we did not know, it counts from the earliest write that was
- *     in doubt.
+ *     write. If it is a leader's with a revision that it did not know, it counts from the earliest write that
+ *     was in doubt. A candidate that finds its own nonce (an answer was lost, or it is a restarted elector of
+ *     the same supervisor) updates the key and has won when that is answered.
  *   - A key that is not ours any more, seen in whatever way, is a loss at once.
  *   - Only our own revision is deleted; a candidate never writes to a key that it sees held.
  */
@@ -95,12 +96,17 @@ void lease_read_answered(struct lease *l, struct mono now, uint64_t op, const st
 void lease_set_reserve(struct lease *l, int64_t ms);
 
 /*
- * Hands leadership over: LEASE_YIELD comes out, and renewals go on until lease_release() or until
- * PROTO_SETTLE_MS are over. Ignored unless leading. Having given up a name by step-down or for balance, the
- * node leaves its key alone for two TTLs, unless it has been free for a second.
+ * Hands leadership over: LEASE_YIELDED comes out, and renewals go on until lease_release(). If that does not
+ * come within PROTO_SETTLE_MS, LEASE_LOST does; the key is not deleted then, since nobody knows whether the
+ * workers have stopped, but expires by itself, unless lease_release() comes after all. Ignored unless
+ * leading. Having given up a name by step-down or for balance, the node leaves its key alone for two TTLs,
+ * unless it has been free for a second.
  */
 void lease_yield(struct lease *l, struct mono now, enum lease_why why);
-/* The workers have stopped: the key is deleted. Ignored unless leading; also without lease_yield(). */
+/*
+ * The workers have stopped: the key is deleted, tried until our lease ends; no LEASE_LOST. Ignored unless
+ * leading, or yielded and lost for lack of this call; also without lease_yield().
+ */
 void lease_release(struct lease *l, struct mono now, enum lease_why why);
 /* Never campaign again (the process ends); a leader has to be released by itself. */
 void lease_retire(struct lease *l);
@@ -113,7 +119,7 @@ enum lease_output_kind {
 	LEASE_DELETE,  /* write a delete marker with `why`, expecting `revision` */
 	LEASE_READ,    /* read the key from the bucket's leader */
 	LEASE_WON,     /* term, end, other_map, moved */
-	LEASE_RENEWED, /* term, end: later than before */
+	LEASE_RENEWED, /* term, end: later than before; earlier when the TTL was cut */
 	LEASE_LOST,    /* term, reason: stop sending at once */
 	LEASE_YIELDED, /* term, reason: let the workers settle, then lease_release() */
 };
@@ -132,15 +138,17 @@ struct lease_output {
 bool lease_next(struct lease *l, struct mono now, struct lease_output *out);
 /* When lease_next() is to be called again if nothing else happens; a time in the past: now. */
 struct mono lease_wake(const struct lease *l);
-/* Writes and reads are given up by the owner after this many milliseconds, as LEASE_UNKNOWN. */
+/* Of the write or read that came out last: the owner gives it up after this many milliseconds, as
+ * LEASE_UNKNOWN. One that it forgets counts as given up a second later. */
 int64_t lease_timeout_ms(const struct lease *l);
 
 /* ---- what it is ------------------------------------------------------------------------------------ */
 
 struct lease_view {
 	bool leads, yielding;
-	uint64_t term;            /* leading */
-	struct mono end;          /* leading: of our right; else when the key seen last will have expired */
+	bool giving_up;  /* our key is, or may be, still there and is being deleted: do not end yet */
+	uint64_t term;   /* leading */
+	struct mono end; /* leading: of our right; else when the key seen last will have expired */
 	enum lease_holder holder; /* of the key as seen last */
 	uint64_t campaigns;       /* creates tried */
 	struct mono free_since;   /* with LEASE_FREE */

@@ -12,6 +12,8 @@ libsrworker_a_SOURCES = \
 	worker/gap.h \
 	worker/heartbeat.c \
 	worker/heartbeat.h \
+	worker/lease.c \
+	worker/lease.h \
 	worker/locate.c \
 	worker/locate.h \
 	worker/others.c \
