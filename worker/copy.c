@@ -271,8 +271,10 @@ copy_message(void *arg, const struct nats_message *m, const struct jsack *ack)
 	}
 	if (!compose(r, &c))
 		return;
-	remember_subject(r, c.out.subject);
 	now = mono_now();
+	if (lead_is_over(r, now))
+		return;
+	remember_subject(r, c.out.subject);
 	send_copy(r, &c, more_at_hand(r, ack), now);
 	pause_if_full(r, now);
 }
@@ -312,6 +314,8 @@ copy_go_on(struct replicator *r)
 	uint64_t id;
 	void *held;
 
+	if (lead_is_over(r, now))
+		return;
 	while (pipeline_ready(r->pipeline, now, &id, &held))
 		send_waiting(r, id, held);
 	if (r->phase != PHASE_COPYING || !r->paused_for_room || r->letter != NULL)

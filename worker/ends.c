@@ -20,9 +20,10 @@ end_up(struct replicator *r, const struct nats_conn *conn, const char *which)
 	const struct nats_server_info *info = nats_conn_info(conn);
 
 	log_info("replicator", "connected to the %s: %s, server %s", which, info->url, info->version);
-	if (!ends_both_up(r) || r->phase != PHASE_CONNECTING)
-		return;
-	replicator_go_back(r);
+	if (r->phase == PHASE_STANDBY)
+		lead_show(r);
+	else if (r->phase == PHASE_CONNECTING && ends_both_up(r))
+		replicator_go_back(r);
 }
 
 static void
@@ -35,9 +36,15 @@ end_down(struct replicator *r, bool was_up, const char *which, const char *reaso
 		replicator_drain(r);
 		return;
 	}
-	if (r->phase != PHASE_HALTED)
+	if (r->lead.yielding && !nats_conn_is_up(r->target_conn)) {
+		lead_yielded(r);
+		return;
+	}
+	if (r->lead.yielding)
+		return;
+	if (r->phase != PHASE_HALTED && r->phase != PHASE_STANDBY)
 		replicator_enter(r, PHASE_CONNECTING);
-	if (r->phase == PHASE_CONNECTING && !r->want_pause)
+	if ((r->phase == PHASE_CONNECTING || r->phase == PHASE_STANDBY) && !r->want_pause)
 		replicator_tell(r, WORKER_CONNECTING, "%s: %s", which, reason);
 }
 
@@ -65,7 +72,7 @@ target_up(void *arg)
 	struct error e;
 
 	r->sent_on_this_connection = false;
-	if (sink_open(r->sink, &e) != 0) {
+	if (r->lead.leads && sink_open(r->sink, &e) != 0) {
 		log_warn("replicator", "target: %s", e.text);
 		return;
 	}

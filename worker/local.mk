@@ -12,6 +12,7 @@ libsrworker_a_SOURCES = \
 	worker/gap.h \
 	worker/heartbeat.c \
 	worker/heartbeat.h \
+	worker/lead.c \
 	worker/lease.c \
 	worker/lease.h \
 	worker/locate.c \
@@ -32,6 +33,9 @@ libsrworker_a_SOURCES = \
 	worker/replicator.c \
 	worker/replicator.h \
 	worker/replicator_internal.h \
+	worker/role.h \
+	worker/role_heartbeat.c \
+	worker/role_replicate.c \
 	worker/scan.c \
 	worker/scan.h \
 	worker/sentlist.c \

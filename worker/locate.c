@@ -470,6 +470,8 @@ step_last_message(struct locate *l)
 	    .map_hash = l->in.map_hash,
 	    .have_memory = l->in.memory != NULL,
 	    .memory_is_own = l->in.memory_is_own,
+	    .elected = l->in.elected,
+	    .map_in_doubt = l->in.map_in_doubt,
 	    .apply_resume = l->in.apply_resume,
 	    .others_seen = l->in.others_seen,
 	    .others_expected = l->in.topic->target_name[0] != '\0' ||

@@ -21,6 +21,8 @@ struct locate_inputs {
 	/* Remembered; NULL for none. Borrowed until the run ends. */
 	const struct proto_checkpoint *memory;
 	bool memory_is_own;
+	bool elected;      /* other processes may have led since memory was true, unless it is own */
+	bool map_in_doubt; /* of the one before this term, as far as it may still send */
 	bool apply_resume;
 	bool others_seen; /* memory is of before somebody else wrote to the target */
 	/* A rewind: what is in flight, and how it settled. NULL at a start. */

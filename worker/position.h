@@ -43,7 +43,9 @@ struct position_facts {
 	/* What is remembered: of this process's earlier work, else of the checkpoint. */
 	bool have_memory;
 	struct proto_checkpoint memory;
-	bool memory_is_own; /* of this process */
+	bool memory_is_own; /* of this process, in this term */
+	bool elected;       /* memory that is not own may be old: others may have led since */
+	bool map_in_doubt;  /* elected: who led before had another map, and may still send */
 	bool apply_resume;
 	bool others_seen;     /* somebody else was heard writing to the target */
 	bool others_expected; /* the target is made to be written by others too */

@@ -258,9 +258,11 @@ progress_checkpoint_now(struct replicator *r)
 	r->checkpoint_dirty = false;
 	r->checkpoint_target_seq = pipeline_target_seq(r->pipeline);
 	position_checkpoint(r->pipeline, r->topic, r->map_hash, &r->memory);
-	if (r->phase == PHASE_DRAINED && pipeline_inflight_msgs(r->pipeline) == 0)
-		r->memory.in_flight = 0; /* nothing is sent any more */
+	if (r->phase == PHASE_DRAINED && pipeline_inflight_msgs(r->pipeline) == 0 && !r->lead.elected)
+		r->memory.in_flight = 0; /* nothing is sent any more, also by nobody else */
 	r->memory.updated_ms = wall_ms();
+	replicator_remember(&r->told, &r->memory);
+	r->have_told = true;
 	others_note_pair(r);
 	r->reports.checkpoint(r->arg, &r->memory);
 }

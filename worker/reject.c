@@ -68,6 +68,8 @@ send_letter(struct replicator *r)
 	const char *lines = compose_dead_letter(r->composer, &source, r->letter_reason, &len);
 	struct error e;
 
+	if (lead_is_over(r, mono_now()))
+		return;
 	/* Headers and body where they fit; the reason and the origin always do. */
 	if (nats_publish_size(len, data_len) > limit)
 		data_len = 0;

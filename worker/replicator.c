@@ -11,7 +11,8 @@
  *   late or odd reply, broken chain   the way back at once, the window halved
  *   target cannot store now           BACKOFF (`holding`), then the way back
  *   cannot be decided without a person HALTED: what is in flight still settles
- *   pause, drain                      SETTLING: nothing is read, replies are taken
+ *   pause, drain, hand-over           SETTLING: nothing is read, replies are taken
+ *   leadership lost                   STANDBY, from wherever it was (lead.c)
  */
 #include "worker/replicator_internal.h"
 
@@ -93,9 +94,9 @@ stop_reading(struct replicator *r)
 void
 replicator_enter(struct replicator *r, enum phase phase)
 {
-	static const char *const names[PHASE_END] = {"idle",     "connecting", "barrier", "locating",
-						     "starting", "copying",    "backoff", "settling",
-						     "paused",   "halted",     "drained"};
+	static const char *const names[PHASE_END] = {"idle",     "standby",  "connecting", "barrier",
+						     "locating", "starting", "copying",    "backoff",
+						     "settling", "paused",   "halted",     "drained"};
 
 	if (phase == r->phase)
 		return;
@@ -136,8 +137,13 @@ replicator_hold(struct replicator *r, enum worker_state state, const char *fmt, 
 	va_start(ap, fmt);
 	vsnprintf(reason, sizeof reason, fmt, ap);
 	va_end(ap);
-	if (r->phase == PHASE_DRAINED || r->phase == PHASE_HALTED)
+	if (r->phase == PHASE_DRAINED || r->phase == PHASE_HALTED || r->phase == PHASE_STANDBY)
 		return;
+	if (r->lead.yielding) {
+		log_info("replicator", "%s", reason);
+		replicator_go_back(r);
+		return;
+	}
 	replicator_enter(r, PHASE_BACKOFF);
 	r->fault = true;
 	arm_backoff(r, next_backoff(r, HOLD_FIRST_MS));
@@ -183,7 +189,11 @@ send_barrier(struct replicator *r)
 void
 replicator_go_back(struct replicator *r)
 {
-	if (!ends_both_up(r)) {
+	if (r->lead.yielding) {
+		/* What the leader has dealt with cannot arrive late; more is not to be had. */
+		if (r->phase == PHASE_BARRIER || !nats_conn_is_up(r->target_conn) || !send_barrier(r))
+			lead_yielded(r);
+	} else if (!ends_both_up(r)) {
 		replicator_enter(r, PHASE_CONNECTING);
 	} else if (r->want_pause && !r->want_drain && r->phase != PHASE_BARRIER &&
 		   pipeline_inflight_msgs(r->pipeline) == 0) {
@@ -197,8 +207,9 @@ replicator_go_back(struct replicator *r)
 void
 replicator_rewind(struct replicator *r, bool fault, const char *why)
 {
-	if (r->phase == PHASE_DRAINED || r->phase == PHASE_IDLE || r->phase == PHASE_HALTED)
-		return;                  /* only a new process leaves HALTED */
+	if (r->phase == PHASE_DRAINED || r->phase == PHASE_IDLE || r->phase == PHASE_STANDBY ||
+	    r->phase == PHASE_HALTED)
+		return;                  /* only a new process leaves HALTED, or a new term */
 	if (r->phase == PHASE_BARRIER) { /* answered, or waited for long enough */
 		locate_begin(r);
 		return;
@@ -212,7 +223,7 @@ replicator_rewind(struct replicator *r, bool fault, const char *why)
 		return;
 	}
 	r->fault |= fault;
-	if (why != NULL && r->backoff_ms > 0) {
+	if (why != NULL && r->backoff_ms > 0 && !r->lead.yielding) {
 		replicator_enter(r, PHASE_BACKOFF);
 		arm_backoff(r, next_backoff(r, BACKOFF_FIRST_MS));
 		if (r->backoff_ms > SHOW_TROUBLE_MS)
@@ -430,12 +441,18 @@ locate_begin(struct replicator *r)
 	    .map_hash = r->map_hash,
 	    .memory = r->have_memory ? &r->memory : NULL,
 	    .memory_is_own = r->memory_is_own,
+	    .elected = r->lead.elected,
+	    .map_in_doubt = r->lead.map_in_doubt,
 	    .apply_resume = r->apply_resume,
 	    .others_seen = r->others_seen,
 	    .pipeline = r->proven_before && !r->others_seen ? r->pipeline : NULL,
 	    .read_all_slots = pipeline_stretch_end(r->pipeline) > pipeline_target_seq(r->pipeline),
 	};
 
+	if (r->lead.yielding) {
+		lead_yielded(r);
+		return;
+	}
 	if (!ends_both_up(r)) {
 		replicator_enter(r, PHASE_CONNECTING);
 		return;
@@ -492,10 +509,7 @@ drain_over(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	log_info("replicator", "%u messages in flight were not settled in time",
 		 pipeline_inflight_msgs(r->pipeline));
-	replicator_enter(r, PHASE_DRAINED);
-	progress_checkpoint_now(r);
-	source_leave(r->source);
-	r->reports.drained(r->arg);
+	replicator_end_drain(r);
 }
 
 static void
@@ -538,6 +552,17 @@ make_parts(struct replicator *r)
 	seqset_init(&r->passed_over);
 }
 
+void
+replicator_remember(struct proto_checkpoint *to, const struct proto_checkpoint *from)
+{
+	struct proto_checkpoint copy = *from;
+
+	copy.source_stream = xstrdup(from->source_stream);
+	copy.target_stream = xstrdup(from->target_stream);
+	proto_checkpoint_fini(to);
+	*to = copy;
+}
+
 static void
 take_position(struct replicator *r, const struct proto_position *position)
 {
@@ -546,9 +571,9 @@ take_position(struct replicator *r, const struct proto_position *position)
 	r->have_memory = position->have_checkpoint;
 	if (!r->have_memory)
 		return;
-	r->memory = position->checkpoint;
-	r->memory.source_stream = xstrdup(position->checkpoint.source_stream);
-	r->memory.target_stream = xstrdup(position->checkpoint.target_stream);
+	replicator_remember(&r->memory, &position->checkpoint);
+	replicator_remember(&r->told, &position->checkpoint);
+	r->have_told = true;
 }
 
 struct replicator *
@@ -567,6 +592,7 @@ replicator_new(struct event_base *base, const struct conf *conf, const struct co
 	r->told_state = WORKER_STATE_END;
 	take_position(r, position);
 	make_timers(r);
+	lead_init(r);
 	r->source_conn = ends_make(r, true, e);
 	if (r->source_conn != NULL)
 		r->target_conn = ends_make(r, false, e);
@@ -581,7 +607,7 @@ replicator_new(struct event_base *base, const struct conf *conf, const struct co
 void
 replicator_start(struct replicator *r)
 {
-	replicator_enter(r, PHASE_CONNECTING);
+	replicator_enter(r, r->lead.leads ? PHASE_CONNECTING : PHASE_STANDBY);
 	if (r->want_pause)
 		tell(r, WORKER_PAUSED, "");
 	else
@@ -622,6 +648,7 @@ replicator_free(struct replicator **rp)
 	nats_conn_free(&r->source_conn);
 	nats_conn_free(&r->target_conn);
 	free_timers(r);
+	lead_fini(r);
 	if (r->have_streams) {
 		jsapi_stream_fini(&r->source_stream);
 		jsapi_stream_fini(&r->target_stream);
@@ -630,6 +657,7 @@ replicator_free(struct replicator **rp)
 	seqset_fini(&r->decided);
 	seqset_fini(&r->passed_over);
 	proto_checkpoint_fini(&r->memory);
+	proto_checkpoint_fini(&r->told);
 	free(r->stretch_seqs);
 	free(r);
 	*rp = NULL;
@@ -638,17 +666,31 @@ replicator_free(struct replicator **rp)
 /* ---- pause and drain ----------------------------------------------------------------------------- */
 
 void
+replicator_end_drain(struct replicator *r)
+{
+	if (r->phase == PHASE_DRAINED)
+		return;
+	evtimer_del(r->drain_timer);
+	replicator_enter(r, PHASE_DRAINED);
+	progress_checkpoint_now(r);
+	source_flush_acks(r->source);
+	source_leave(r->source);
+	if (r->lead.yielding)
+		r->reports.role_done(r->arg, r->lead.serial);
+	r->reports.drained(r->arg);
+}
+
+void
 replicator_check_settled(struct replicator *r)
 {
 	if (r->phase != PHASE_SETTLING || pipeline_inflight_msgs(r->pipeline) > 0)
 		return;
 	if (r->want_drain) {
-		evtimer_del(r->drain_timer);
-		replicator_enter(r, PHASE_DRAINED);
-		progress_checkpoint_now(r);
-		source_flush_acks(r->source);
-		source_leave(r->source);
-		r->reports.drained(r->arg);
+		replicator_end_drain(r);
+		return;
+	}
+	if (r->lead.yielding) {
+		lead_yielded(r);
 		return;
 	}
 	progress_checkpoint_now(r);
@@ -664,7 +706,8 @@ replicator_pause(struct replicator *r)
 		replicator_enter(r, PHASE_SETTLING);
 		progress_arm_tick(r);
 		replicator_check_settled(r);
-	} else if (r->phase == PHASE_BACKOFF || r->phase == PHASE_CONNECTING || r->phase == PHASE_HALTED) {
+	} else if (r->phase == PHASE_BACKOFF || r->phase == PHASE_CONNECTING || r->phase == PHASE_HALTED ||
+		   r->phase == PHASE_STANDBY) {
 		tell(r, WORKER_PAUSED, "");
 	}
 }
@@ -676,7 +719,11 @@ replicator_resume(struct replicator *r)
 		return;
 	r->want_pause = false;
 	r->backoff_ms = 0;
-	if (r->phase == PHASE_HALTED)
+	if (r->lead.yielding)
+		return;
+	if (r->phase == PHASE_STANDBY)
+		lead_show(r);
+	else if (r->phase == PHASE_HALTED)
 		tell(r, WORKER_HALTED, r->halt_reason);
 	else if (r->phase == PHASE_CONNECTING)
 		tell(r, WORKER_CONNECTING, "");

@@ -2,6 +2,7 @@
  * The replicator's state, shared by the files that make it up:
  *
  *   replicator.c  its life: connections, phases, proving the position, holding, halting
+ *   lead.c        the right to send of an elected topic: standby, gain, loss, the lease's end
  *   copy.c        one message from the source: policy, composing, publishing
  *   reject.c      a message that can never be stored
  *   progress.c    replies, settling, checkpoints
@@ -41,13 +42,14 @@ struct proven_pair {
  */
 enum phase {
 	PHASE_IDLE,       /* before start */
+	PHASE_STANDBY,    /* another process leads, or may: connected, nothing is read or sent */
 	PHASE_CONNECTING, /* an end is not connected */
 	PHASE_BARRIER,    /* waits until the target's leader has dealt with all that was sent */
 	PHASE_LOCATING,   /* the position is being proven */
 	PHASE_STARTING,   /* the source's consumer is being made */
 	PHASE_COPYING,
 	PHASE_BACKOFF,  /* a fault: begins again when the timer is over */
-	PHASE_SETTLING, /* nothing more is read; what is in flight settles: pause or drain */
+	PHASE_SETTLING, /* nothing more is read; what is in flight settles: pause, drain or hand-over */
 	PHASE_PAUSED,
 	PHASE_HALTED, /* needs a person */
 	PHASE_DRAINED,
@@ -55,6 +57,19 @@ enum phase {
 };
 
 enum { REASON_SIZE = 1024 };
+
+/* The right to send (lead.c). A topic that is not elected has it at all times. */
+struct lead {
+	bool elected;
+	bool leads;
+	bool yielding;   /* to stand by as soon as what is in flight is settled */
+	uint64_t serial; /* of the role told last */
+	uint64_t term;   /* while it leads */
+	struct mono end; /* of the right; far away if not elected */
+	bool map_in_doubt;
+	struct event *timer;
+	char reason[256]; /* why it stands by, "" if that says it all */
+};
 
 struct replicator {
 	struct event_base *base;
@@ -72,6 +87,7 @@ struct replicator {
 	struct locate *locate;
 	struct throttle throttle;
 	struct watchdog watchdog;
+	struct lead lead;
 	struct gap gap;
 
 	enum phase phase;
@@ -91,6 +107,9 @@ struct replicator {
 	/* Position. memory.target_seq and source_seq are updated when it is used. */
 	bool have_memory, memory_is_own;
 	struct proto_checkpoint memory;
+	/* As it was told last, or came with the start: what is left of an earlier term. */
+	bool have_told;
+	struct proto_checkpoint told;
 	bool apply_resume;
 	bool proven_before;        /* this process has been copying */
 	uint64_t presettled;       /* that many more are at the target already */
@@ -166,8 +185,22 @@ void replicator_halt(struct replicator *r, const char *fmt, ...) __attribute__((
 void replicator_enter(struct replicator *r, enum phase phase);
 /* The way back from a doubt, from whatever phase: waits for the connections, then for the barrier. */
 void replicator_go_back(struct replicator *r);
-/* After something was settled while pausing or draining. */
+/* After something was settled while pausing, draining or handing over. */
 void replicator_check_settled(struct replicator *r);
+/* Nothing is in flight any more, or nothing more can be done about it. */
+void replicator_end_drain(struct replicator *r);
+/* Copies *from to *to, which was empty or owns its strings. */
+void replicator_remember(struct proto_checkpoint *to, const struct proto_checkpoint *from);
+
+/* lead.c */
+void lead_init(struct replicator *r);
+void lead_fini(struct replicator *r);
+/* The time is over: stands by. False if the right still holds. To be asked before anything is sent. */
+bool lead_is_over(struct replicator *r, struct mono now);
+/* While handing over: nothing is in flight any more, or nobody can tell any more. */
+void lead_yielded(struct replicator *r);
+/* Says what a topic on standby does: connects, or waits. */
+void lead_show(struct replicator *r);
 
 /* copy.c */
 void copy_message(void *arg, const struct nats_message *m, const struct jsack *ack);

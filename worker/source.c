@@ -200,6 +200,16 @@ source_flush_acks(struct source *s)
 	s->settled_count = 0;
 }
 
+void
+source_forget(struct source *s)
+{
+	acklist_clear(&s->unacked);
+	s->last_settled.delivered = 0;
+	s->settled_count = 0;
+	if (s->ack_timer != NULL)
+		evtimer_del(s->ack_timer);
+}
+
 static void
 ack_timer_fired(evutil_socket_t fd, short what, void *arg)
 {

@@ -62,6 +62,9 @@ void source_repull(struct source *s);
 void source_settled(struct source *s, uint64_t seq);
 void source_flush_acks(struct source *s);
 
+/* The consumer is another process's from now on: acknowledges nothing more, what is not sent yet included. */
+void source_forget(struct source *s);
+
 uint64_t source_acks_failed(const struct source *s);
 
 #endif

@@ -1,10 +1,10 @@
 /*
- * A worker process: one event loop, the pipe to the supervisor, one role.
+ * A worker process: one event loop, the pipe to the supervisor, one role (role.h).
  *
- * It says HELLO, waits for CONFIG and POSITION, makes its role and says READY. From then on everything it
- * does comes from the loop. When the pipe ends the supervisor is gone: what is in flight settles for at
- * most PROTO_SETTLE_MS, and the process exits. It never reads the configuration file and never writes
- * the log: both are the supervisor's.
+ * It says HELLO, waits for CONFIG and what else its role begins with, makes the role and says READY. From
+ * then on everything it does comes from the loop. When the pipe ends the supervisor is gone: what is in
+ * flight settles for at most PROTO_SETTLE_MS, and the process exits. It never reads the configuration file
+ * and never writes the log: both are the supervisor's.
  */
 #include "worker/worker.h"
 
@@ -20,26 +20,43 @@
 #include "common/log.h"
 #include "common/nats/conn.h"
 #include "common/xalloc.h"
-#include "worker/replicator.h"
+#include "worker/role.h"
 
 enum { FLUSH_MS = 500 };
 
 struct worker {
 	const char *name;
-	enum proto_job job;
+	const struct role_ops *ops;
+	void *role; /* NULL before it was made */
 	struct event_base *base;
 	struct channel *channel;
 	struct event *stats_timer;
 	struct conf *conf;
-	struct replicator *replicator;
 	int exit_code;
 	bool ending;
 };
 
+static const struct role_ops *const jobs[JOB_END] = {
+    [JOB_REPLICATE] = &role_replicate,
+    [JOB_HEARTBEAT] = &role_heartbeat,
+};
+
+struct event_base *
+worker_base(const struct worker *w)
+{
+	return w->base;
+}
+
+const struct conf *
+worker_conf(const struct worker *w)
+{
+	return w->conf;
+}
+
 /* ---- telling the supervisor ---------------------------------------------------------------------- */
 
-static void
-send_payload(struct worker *w, enum proto_type type, struct strbuf *payload)
+void
+worker_send(struct worker *w, enum proto_type type, struct strbuf *payload)
 {
 	if (w->channel != NULL)
 		channel_send(w->channel, type, payload->data, payload->len);
@@ -54,7 +71,7 @@ send_log(enum log_level level, const char *text, void *arg)
 
 	strbuf_init(&payload);
 	proto_log_encode(&payload, &log);
-	send_payload(arg, PROTO_LOG, &payload);
+	worker_send(arg, PROTO_LOG, &payload);
 	free(log.text);
 }
 
@@ -67,7 +84,7 @@ send_hello(struct worker *w)
 	snprintf(hello.version, sizeof hello.version, "%s", SR_VERSION);
 	strbuf_init(&payload);
 	proto_hello_encode(&payload, &hello);
-	send_payload(w, PROTO_HELLO, &payload);
+	worker_send(w, PROTO_HELLO, &payload);
 }
 
 static void
@@ -76,17 +93,17 @@ send_stats(struct worker *w)
 	struct proto_stats stats;
 	struct strbuf payload;
 
-	if (w->replicator == NULL)
+	if (w->role == NULL)
 		return;
-	replicator_stats(w->replicator, &stats);
+	w->ops->stats(w->role, &stats);
 	strbuf_init(&payload);
 	proto_stats_encode(&payload, &stats);
-	send_payload(w, PROTO_STATS, &payload);
+	worker_send(w, PROTO_STATS, &payload);
 }
 
 /* Numbers first: who sees that a topic is paused must see where it stands. */
-static void
-report_state(void *arg, enum worker_state state, const char *reason)
+void
+worker_report_state(void *arg, enum worker_state state, const char *reason)
 {
 	const struct proto_state message = {state, xstrdup(reason)};
 	struct strbuf payload;
@@ -94,31 +111,31 @@ report_state(void *arg, enum worker_state state, const char *reason)
 	send_stats(arg);
 	strbuf_init(&payload);
 	proto_state_encode(&payload, &message);
-	send_payload(arg, PROTO_STATE, &payload);
+	worker_send(arg, PROTO_STATE, &payload);
 	free(message.reason);
 }
 
-static void
-report_checkpoint(void *arg, const struct proto_checkpoint *checkpoint)
-{
-	struct strbuf payload;
-
-	strbuf_init(&payload);
-	proto_checkpoint_encode(&payload, checkpoint);
-	send_payload(arg, PROTO_CHECKPOINT, &payload);
-}
-
-static void
-report_incident(void *arg, const char *kind, const char *detail)
+void
+worker_report_incident(void *arg, const char *kind, const char *detail)
 {
 	const struct proto_incident incident = {xstrdup(kind), xstrdup(detail)};
 	struct strbuf payload;
 
 	strbuf_init(&payload);
 	proto_incident_encode(&payload, &incident);
-	send_payload(arg, PROTO_INCIDENT, &payload);
+	worker_send(arg, PROTO_INCIDENT, &payload);
 	free(incident.kind);
 	free(incident.detail);
+}
+
+void
+worker_report_role_done(void *arg, uint64_t serial)
+{
+	struct strbuf payload;
+
+	strbuf_init(&payload);
+	proto_role_done_encode(&payload, serial);
+	worker_send(arg, PROTO_ROLE_DONE, &payload);
 }
 
 static void
@@ -138,8 +155,8 @@ end(struct worker *w, int exit_code)
 	event_base_loopbreak(w->base);
 }
 
-static void
-report_drained(void *arg)
+void
+worker_drained(void *arg)
 {
 	struct worker *w = arg;
 
@@ -153,8 +170,8 @@ begin_end(struct worker *w, int exit_code)
 		return;
 	w->ending = true;
 	w->exit_code = exit_code;
-	if (w->replicator != NULL)
-		replicator_drain(w->replicator);
+	if (w->role != NULL)
+		w->ops->drain(w->role);
 	else
 		end(w, exit_code);
 }
@@ -163,7 +180,8 @@ begin_end(struct worker *w, int exit_code)
 static void
 refuse(struct worker *w, const char *text)
 {
-	report_state(w, WORKER_HALTED, text);
+	w->ending = true;
+	worker_report_state(w, WORKER_HALTED, text);
 	log_error(w->name, "%s", text);
 	end(w, PROTO_EXIT_PERMANENT);
 }
@@ -175,10 +193,6 @@ take_config(struct worker *w, const struct proto_frame *frame)
 {
 	struct conf_errors errors = {0};
 
-	if (w->job != JOB_REPLICATE) {
-		refuse(w, "this worker program has no such role");
-		return;
-	}
 	w->conf = conf_load_text((const char *)frame->payload, frame->len, &errors);
 	if (w->conf == NULL)
 		refuse(w, errors.count > 0 ? errors.text[0] : "the configuration cannot be read");
@@ -187,30 +201,23 @@ take_config(struct worker *w, const struct proto_frame *frame)
 	conf_errors_fini(&errors);
 }
 
+/* Everything that the role needs is here. */
 static void
-take_position(struct worker *w, const struct proto_frame *frame)
+begin_role(struct worker *w, const struct proto_frame *frame)
 {
-	static const struct replicator_reports reports = {report_state, report_checkpoint, report_incident,
-							  NULL, report_drained};
-	struct proto_position position;
-	struct error e;
+	struct error e = ERROR_INIT;
 
-	if (w->conf == NULL || w->conf->topic_count != 1 || w->replicator != NULL) {
-		refuse(w, "POSITION came without the configuration of one topic");
+	if (w->conf == NULL || w->role != NULL) {
+		refuse(w, "the role's frames came twice, or without a configuration");
 		return;
 	}
-	if (proto_position_decode(frame->payload, frame->len, &position, &e) != 0) {
-		refuse(w, e.text);
-		return;
-	}
-	w->replicator = replicator_new(w->base, w->conf, &w->conf->topics[0], &position, &reports, w, &e);
-	proto_position_fini(&position);
-	if (w->replicator == NULL) {
+	w->role = w->ops->make(w, frame, &e);
+	if (w->role == NULL) {
 		refuse(w, e.text);
 		return;
 	}
 	channel_send(w->channel, PROTO_READY, NULL, 0);
-	replicator_start(w->replicator);
+	w->ops->start(w->role);
 	send_stats(w);
 }
 
@@ -227,26 +234,37 @@ take_log_level(struct worker *w, const struct proto_frame *frame)
 }
 
 static void
+pause_or_resume(struct worker *w, void (*op)(void *role))
+{
+	if (w->role != NULL && op != NULL)
+		op(w->role);
+}
+
+/* ROLE, ABLE and the like: they count while draining, too. */
+static void
+pass_on(struct worker *w, const struct proto_frame *frame)
+{
+	struct error e = ERROR_INIT;
+
+	if (w->role != NULL && w->ops->frame != NULL && w->ops->frame(w->role, frame, &e) != 0)
+		log_error(w->name, "%s", e.text);
+}
+
+static void
 frame_arrived(void *arg, const struct proto_frame *frame)
 {
 	struct worker *w = arg;
 
-	if (w->ending)
-		return;
 	switch (frame->type) {
 	case PROTO_CONFIG:
-		take_config(w, frame);
-		break;
-	case PROTO_POSITION:
-		take_position(w, frame);
+		if (!w->ending)
+			take_config(w, frame);
 		break;
 	case PROTO_PAUSE:
-		if (w->replicator != NULL)
-			replicator_pause(w->replicator);
+		pause_or_resume(w, w->ops->pause);
 		break;
 	case PROTO_RESUME:
-		if (w->replicator != NULL)
-			replicator_resume(w->replicator);
+		pause_or_resume(w, w->ops->resume);
 		break;
 	case PROTO_DRAIN:
 		begin_end(w, PROTO_EXIT_OK);
@@ -255,8 +273,12 @@ frame_arrived(void *arg, const struct proto_frame *frame)
 		take_log_level(w, frame);
 		break;
 	default:
+		if (frame->type != w->ops->begins_with)
+			pass_on(w, frame);
 		break;
 	}
+	if (frame->type == w->ops->begins_with && !w->ending)
+		begin_role(w, frame);
 }
 
 static void
@@ -302,8 +324,13 @@ run_loop(struct worker *w)
 int
 worker_run(uint64_t generation, const char *name, enum proto_job job)
 {
-	struct worker w = {.name = name, .job = job, .exit_code = PROTO_EXIT_FAILED};
+	struct worker w = {.name = name, .ops = jobs[job], .exit_code = PROTO_EXIT_FAILED};
 	struct error e;
+
+	if (w.ops == NULL) {
+		fprintf(stderr, "stream-replicator worker: it has no role %s\n", proto_job_name(job));
+		return PROTO_EXIT_USAGE;
+	}
 
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGINT, SIG_IGN); /* Ctrl-C is the supervisor's to deal with */
@@ -316,7 +343,8 @@ worker_run(uint64_t generation, const char *name, enum proto_job job)
 		return PROTO_EXIT_USAGE;
 	}
 	run_loop(&w);
-	replicator_free(&w.replicator);
+	if (w.role != NULL)
+		w.ops->free(w.role);
 	event_free(w.stats_timer);
 	log_to_sink(NULL, NULL, LOG_LEVEL_ERROR);
 	channel_free(&w.channel);

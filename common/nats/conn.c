@@ -194,6 +194,7 @@ go_up(struct nats_conn *c)
 	nats_servers_announced(&c->servers, c->link->greeting.announced, c->link->greeting.announced_count,
 			       c->settings->tls);
 	bridge_start(c);
+	nats_conn_write_until(c, c->write_end); /* its relay is new */
 	arm(c->ping_event, PING_EVERY_MS);
 	if (c->callbacks.up != NULL)
 		c->callbacks.up(c->arg);
@@ -406,6 +407,20 @@ nats_conn_reconnect(struct nats_conn *c, const char *reason)
 		conn_lost(c, reason);
 	else if (c->started && c->link == NULL)
 		arm(c->retry_event, 0);
+}
+
+void
+nats_conn_write_until(struct nats_conn *c, struct mono end)
+{
+	c->write_end = end;
+	if (c->up && c->link->relay != NULL)
+		tls_relay_write_until(c->link->relay, end);
+}
+
+void
+nats_conn_release_inbox(struct nats_conn *c)
+{
+	request_table_release(c->requests);
 }
 
 void

@@ -28,6 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/clock.h"
 #include "common/error.h"
 #include "common/nats/endpoint.h"
 
@@ -85,6 +86,15 @@ void nats_conn_stop(struct nats_conn *c);
 void nats_conn_reconnect(struct nats_conn *c, const char *reason);
 /* Stops and frees it; requests that are out end without a callback. May be called from a callback. */
 void nats_conn_free(struct nats_conn **c);
+
+/*
+ * From that moment on nothing is written any more: a connection that has bytes to write then is lost, with
+ * what was unsent. Stands over reconnects until it is set anew; {0} for no end. Looked at when bytes are
+ * written, so it holds for a process that was stopped meanwhile, too.
+ */
+void nats_conn_write_until(struct nats_conn *c, struct mono end);
+/* Ends the subscription that answers come to, if no request is out; the next request makes it again. */
+void nats_conn_release_inbox(struct nats_conn *c);
 
 bool nats_conn_is_up(const struct nats_conn *c);
 const struct nats_server_info *nats_conn_info(const struct nats_conn *c); /* valid while up */

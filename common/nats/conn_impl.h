@@ -54,6 +54,7 @@ struct nats_conn {
 	struct event *wake_event, *retry_event, *ping_event;
 	unsigned unanswered; /* pings */
 	struct mono last_read;
+	struct mono write_end; /* 0: none */
 
 	struct event *read_event, *write_event, *flush_event, *more_event;
 	struct frames frames; /* of a plain connection */
@@ -106,6 +107,8 @@ bool subscribe_overfull(const struct nats_conn *c);
 /* request.c */
 struct request_table *request_table_new(struct nats_conn *c);
 void request_table_free(struct request_table **t);
+/* Ends its subscription if nothing is out. */
+void request_table_release(struct request_table *t);
 /* Ends all with NATS_REQUEST_LOST. */
 void request_table_lost(struct request_table *t);
 

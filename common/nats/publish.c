@@ -105,9 +105,21 @@ write_frames(struct nats_conn *c)
 	return false;
 }
 
+/* Whether bytes are left over at the end of the right to write; the connection is lost then. */
+static bool
+is_over(struct nats_conn *c)
+{
+	if (c->write_end.ns == 0 || !mono_reached(mono_now(), c->write_end) || waiting(c) == 0)
+		return false;
+	conn_lost(c, "the time to write was over before all was written");
+	return true;
+}
+
 bool
 publish_flush(struct nats_conn *c)
 {
+	if (is_over(c))
+		return false;
 	/* In the middle of a frame nothing may come between. */
 	if (c->frames.sent > 0 && !write_frames(c))
 		return false;

@@ -153,6 +153,13 @@ request_table_lost(struct request_table *t)
 }
 
 void
+request_table_release(struct request_table *t)
+{
+	if (t->out == 0)
+		nats_unsubscribe(&t->sub);
+}
+
+void
 request_table_free(struct request_table **tp)
 {
 	struct request_table *t = *tp;

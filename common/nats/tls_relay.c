@@ -38,6 +38,7 @@ struct tls_relay {
 	size_t whole;                                     /* so much of inward is the rest of whole records */
 	enum { KIND_UNKNOWN, KIND_TLS, KIND_PLAIN } kind; /* by the first byte that came */
 	size_t waiting;                                   /* atomic: outward.len */
+	int64_t write_end_ns;                             /* atomic; 0: none */
 
 	pthread_mutex_t lock;
 	int wake_fd;      /* -1 once it is over */
@@ -170,13 +171,26 @@ pass_inward(struct tls_relay *r)
 	return true;
 }
 
+/* Writes what waits for the network. False on failure, or if the time for it is over. */
+static bool
+pass_outward(struct tls_relay *r)
+{
+	int64_t end = __atomic_load_n(&r->write_end_ns, __ATOMIC_ACQUIRE);
+
+	if (r->outward.len == 0)
+		return true;
+	if (end != 0 && mono_now().ns >= end)
+		return false;
+	return bytes_write(&r->outward, r->outward.len, r->network);
+}
+
 /* Moves what can be moved without waiting. False when it is over. */
 static bool
 move(struct tls_relay *r, const struct pollfd *network, const struct pollfd *library)
 {
 	if ((library->revents & (POLLIN | POLLHUP | POLLERR)) != 0 && !bytes_read(&r->outward, r->library))
 		return false;
-	if (r->outward.len > 0 && !bytes_write(&r->outward, r->outward.len, r->network))
+	if (!pass_outward(r))
 		return false;
 	if ((network->revents & (POLLIN | POLLHUP | POLLERR)) != 0 && r->inward.len < INWARD_MAX &&
 	    !bytes_read(&r->inward, r->network))
@@ -269,6 +283,12 @@ size_t
 tls_relay_waiting(struct tls_relay *r)
 {
 	return __atomic_load_n(&r->waiting, __ATOMIC_ACQUIRE);
+}
+
+void
+tls_relay_write_until(struct tls_relay *r, struct mono end)
+{
+	__atomic_store_n(&r->write_end_ns, end.ns, __ATOMIC_RELEASE);
 }
 
 void

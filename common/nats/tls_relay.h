@@ -12,6 +12,7 @@
 
 #include <stddef.h>
 
+#include "common/clock.h"
 #include "common/error.h"
 
 struct tls_relay;
@@ -26,6 +27,9 @@ struct tls_relay *tls_relay_start(int fd, int wake_fd, struct error *e);
 size_t tls_relay_waiting(struct tls_relay *r);
 /* Writes wake_fd once as soon as no more than that many bytes wait. */
 void tls_relay_tell(struct tls_relay *r, size_t bytes);
+
+/* From that moment on nothing goes to the server: the connection is reset instead. {0}: no end. */
+void tls_relay_write_until(struct tls_relay *r, struct mono end);
 
 /* Resets the connection to the server at once, drops what waits, and nulls *r. Does not wait. */
 void tls_relay_end(struct tls_relay **r);

@@ -1,0 +1,97 @@
+/* The role of a process that copies one topic: between the pipe's frames and replicator.h. */
+#include "worker/replicator.h"
+#include "worker/role.h"
+
+static void
+report_checkpoint(void *arg, const struct proto_checkpoint *checkpoint)
+{
+	struct strbuf payload;
+
+	strbuf_init(&payload);
+	proto_checkpoint_encode(&payload, checkpoint);
+	worker_send(arg, PROTO_CHECKPOINT, &payload);
+}
+
+static void *
+make(struct worker *w, const struct proto_frame *frame, struct error *e)
+{
+	static const struct replicator_reports reports = {worker_report_state, report_checkpoint,
+							  worker_report_incident, worker_report_role_done,
+							  worker_drained};
+	const struct conf *conf = worker_conf(w);
+	struct proto_position position;
+	struct replicator *r;
+
+	if (conf->topic_count != 1) {
+		error_set(e, ERR_CONFLICT, "POSITION came without the configuration of one topic");
+		return NULL;
+	}
+	if (proto_position_decode(frame->payload, frame->len, &position, e) != 0)
+		return NULL;
+	r = replicator_new(worker_base(w), conf, &conf->topics[0], &position, &reports, w, e);
+	proto_position_fini(&position);
+	return r;
+}
+
+static void
+start(void *role)
+{
+	replicator_start(role);
+}
+
+static void
+stats(const void *role, struct proto_stats *stats)
+{
+	replicator_stats(role, stats);
+}
+
+static void
+drain(void *role)
+{
+	replicator_drain(role);
+}
+
+static void
+release(void *role)
+{
+	struct replicator *r = role;
+
+	replicator_free(&r);
+}
+
+static void
+pause_role(void *role)
+{
+	replicator_pause(role);
+}
+
+static void
+resume(void *role)
+{
+	replicator_resume(role);
+}
+
+static int
+take_frame(void *role, const struct proto_frame *frame, struct error *e)
+{
+	struct proto_role told;
+
+	if (frame->type != PROTO_ROLE)
+		return 0;
+	if (proto_role_decode(frame->payload, frame->len, &told, e) != 0)
+		return -1;
+	replicator_set_role(role, &told);
+	return 0;
+}
+
+const struct role_ops role_replicate = {
+    .begins_with = PROTO_POSITION,
+    .make = make,
+    .start = start,
+    .stats = stats,
+    .drain = drain,
+    .free = release,
+    .pause = pause_role,
+    .resume = resume,
+    .frame = take_frame,
+};
