@@ -34,6 +34,8 @@ libsrcommon_a_SOURCES = \
 	common/conf_value.h \
 	common/election_plan.c \
 	common/election_plan.h \
+	common/election_value.c \
+	common/election_value.h \
 	common/error.c \
 	common/error.h \
 	common/header.c \
@@ -66,6 +68,8 @@ libsrcommon_a_SOURCES = \
 	common/nats/conn.c \
 	common/nats/conn.h \
 	common/nats/conn_impl.h \
+	common/nats/election_bucket.c \
+	common/nats/election_bucket.h \
 	common/nats/endpoint.c \
 	common/nats/endpoint.h \
 	common/nats/fit.c \

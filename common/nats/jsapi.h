@@ -111,9 +111,12 @@ struct jsapi_consumer_request {
 	bool memory;                /* mem_storage, replicas 1: for our own ephemeral readers */
 	const char *const *filters; /* filter_count of them; one goes as filter_subject */
 	size_t filter_count;
-	uint64_t start_seq;      /* 0: not by sequence */
-	int64_t start_time_ns;   /* 0: not by time; neither: deliver all */
-	int64_t max_ack_pending; /* -1 unlimited */
+	uint64_t start_seq;          /* 0: not by sequence */
+	int64_t start_time_ns;       /* 0: not by time; neither: deliver all */
+	bool last_per_subject;       /* start with the newest message of each subject; needs a filter */
+	const char *deliver_subject; /* push to there; NULL: pull */
+	int64_t idle_heartbeat_ns;   /* with deliver_subject; 0: none */
+	int64_t max_ack_pending;     /* -1 unlimited */
 	int64_t ack_wait_ns;
 	int64_t inactive_threshold_ns; /* 0: none */
 };

@@ -36,6 +36,8 @@ ack_policy(const struct jsapi_consumer_request *r)
 static const char *
 deliver_policy(const struct jsapi_consumer_request *r)
 {
+	if (r->last_per_subject)
+		return "last_per_subject";
 	if (r->start_seq > 0)
 		return "by_start_sequence";
 	return r->start_time_ns > 0 ? "by_start_time" : "all";
@@ -99,6 +101,9 @@ consumer_config(const struct jsapi_consumer_request *r)
 	}
 	if (r->max_ack_pending != 0 && !r->ack_none)
 		json_object_set_new(config, "max_ack_pending", json_integer(r->max_ack_pending));
+	if (r->deliver_subject != NULL)
+		json_object_set_new(config, "deliver_subject", json_string(r->deliver_subject));
+	set_positive(config, "idle_heartbeat", r->idle_heartbeat_ns);
 	set_positive(config, "ack_wait", r->ack_wait_ns);
 	set_positive(config, "inactive_threshold", r->inactive_threshold_ns);
 	return config;
@@ -251,6 +256,10 @@ jsapi_check_consumer(const struct jsapi_consumer_request *r, const struct jsapi_
 	check_flag(&d, config, "mem_storage", r->memory);
 	if (r->durable)
 		check_text(&d, config, "durable_name", r->name);
+	if (r->deliver_subject != NULL)
+		check_text(&d, config, "deliver_subject", r->deliver_subject);
+	if (r->idle_heartbeat_ns > 0)
+		check_number(&d, config, "idle_heartbeat", r->idle_heartbeat_ns);
 	if (r->ack_wait_ns > 0 && !r->ack_none)
 		check_number(&d, config, "ack_wait", r->ack_wait_ns);
 	if (r->inactive_threshold_ns > 0)
