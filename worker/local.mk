@@ -3,6 +3,12 @@ noinst_LIBRARIES += libsrworker.a
 libsrworker_a_SOURCES = \
 	worker/acklist.c \
 	worker/acklist.h \
+	worker/bucket.c \
+	worker/bucket.h \
+	worker/bucket_internal.h \
+	worker/bucket_ops.c \
+	worker/bucket_watch.c \
+	worker/bucket_watch.h \
 	worker/compose.c \
 	worker/compose.h \
 	worker/copy.c \
