@@ -12,6 +12,11 @@ libsrworker_a_SOURCES = \
 	worker/compose.c \
 	worker/compose.h \
 	worker/copy.c \
+	worker/elector.c \
+	worker/elector.h \
+	worker/elector_internal.h \
+	worker/elector_names.c \
+	worker/elector_presence.c \
 	worker/ends.c \
 	worker/figures.c \
 	worker/gap.c \
