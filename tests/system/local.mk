@@ -49,15 +49,16 @@ EXTRA_DIST += \
 	tests/system/test_verify.py \
 	tests/system/test_writers.py
 
-# The first python3 that has pytest: a machine may have several.
-system_python = `for p in $${PYTHON:-python3} /usr/bin/python3; do \
-	$$p -c 'import pytest' 2>/dev/null && { echo $$p; exit; }; done; echo python3`
+# The first python3 that has pytest and xdist, or pytest at least: a machine may have several.
+system_python = `for want in 'pytest, xdist' pytest; do for p in $${PYTHON:-python3} /usr/bin/python3; do \
+	$$p -c "import $$want" 2>/dev/null && { echo $$p; exit; }; done; done; echo python3`
 system_env = SR_BUILDDIR='$(abs_top_builddir)' NATS_SERVER="$${NATS_SERVER:-$(NATS_SERVER)}" \
 	PYTHONDONTWRITEBYTECODE=1
 
+# ALONE=1: one test at a time.
 check-system: all $(check_PROGRAMS)
 	@python=$(system_python); parallel=; \
-	$$python -c 'import xdist' 2>/dev/null && parallel='-n 4 --dist load'; \
+	test -z "$$ALONE" && $$python -c 'import xdist' 2>/dev/null && parallel='-n 4 --dist load'; \
 	cd '$(srcdir)/tests/system' && $(system_env) $$python -m pytest -q -o cache_dir='$(abs_builddir)/.pytest_cache' \
 	  $$parallel $(PYTEST_ARGS)
 
