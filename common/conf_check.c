@@ -212,6 +212,13 @@ problem_count(const struct conf_build *b)
 	return b->scan->report->count + b->scan->report->omitted;
 }
 
+/* The first of its section. */
+static bool
+is_first(const struct conf_build *b, size_t i)
+{
+	return i == 0 || b->topic_sections[i] != b->topic_sections[i - 1];
+}
+
 /* Of partitions with the same problem the first one reports it. */
 static void
 check_topics(const struct conf_build *b, struct checked_topic *topics)
@@ -221,7 +228,7 @@ check_topics(const struct conf_build *b, struct checked_topic *topics)
 	for (size_t i = 0; i < b->topic_count; i++) {
 		topics[i].topic = &b->conf->topics[i];
 		parse_endpoints(&topics[i]);
-		if (i == 0 || b->topic_sections[i] != b->topic_sections[i - 1]) {
+		if (is_first(b, i)) {
 			conf_partition_check(b, b->topic_sections[i]);
 			before = problem_count(b);
 		}
@@ -291,7 +298,6 @@ check_pair_key(const struct conf_build *b, size_t i, size_t k)
 static void
 check_pair(const struct conf_build *b, const struct checked_topic *topics, size_t i, size_t k)
 {
-	check_pair_key(b, i, k);
 	if (!topics[i].connectable || !topics[k].connectable)
 		return;
 	if (b->topic_sections[i] != b->topic_sections[k]) /* else conf_partition_check() has told */
@@ -299,19 +305,32 @@ check_pair(const struct conf_build *b, const struct checked_topic *topics, size_
 	check_pair_target(b, i, &topics[k], &topics[i]);
 }
 
-/* The first partition that has a problem with another topic reports it for all. */
+/* With those before it; of partitions, one that has a problem stands for all. */
+static void
+check_pairs_of(const struct conf_build *b, const struct checked_topic *topics, size_t i)
+{
+	size_t before = 0;
+
+	for (size_t k = 0; k < i; k++) {
+		if (is_first(b, k))
+			before = problem_count(b);
+		if (problem_count(b) == before)
+			check_pair(b, topics, i, k);
+	}
+}
+
 static void
 check_pairs(const struct conf_build *b, const struct checked_topic *topics)
 {
 	size_t before = 0;
 
 	for (size_t i = 0; i < b->topic_count; i++) {
-		bool own = i == 0 || b->topic_sections[i] != b->topic_sections[i - 1];
-
-		if (own)
+		for (size_t k = 0; k < i; k++)
+			check_pair_key(b, i, k);
+		if (is_first(b, i))
 			before = problem_count(b);
-		for (size_t k = 0; k < i && (own || problem_count(b) == before); k++)
-			check_pair(b, topics, i, k);
+		if (problem_count(b) == before)
+			check_pairs_of(b, topics, i);
 	}
 }
 

@@ -134,7 +134,26 @@ topic_key(const struct conf_topic *t)
 	return *t->election_key != '\0' ? t->election_key : t->leader_election_name;
 }
 
-/* All that stand for a name somewhere; topics whose servers were refused do not. */
+/* Where the heartbeat is elected, under whatever name; NULL if it is not. */
+static const struct election_group *
+heartbeat_group(const struct election_plan *plan)
+{
+	for (size_t i = 0; i < plan->group_count; i++)
+		for (size_t k = 0; k < plan->groups[i].name_count; k++)
+			if (plan->groups[i].names[k].heartbeat)
+				return &plan->groups[i];
+	return NULL;
+}
+
+/* Whether a key that was refused has left the default in its place. */
+static bool
+is_key_refused(const struct conf_build *b, size_t i)
+{
+	return *b->conf->topics[i].election_key == '\0' &&
+	       conf_build_topic_place(b, i, "election_key") != CONF_NONE;
+}
+
+/* All that stand for a name somewhere; topics whose servers or keys were refused do not. */
 static size_t
 find_candidates(const struct conf_build *b, const struct election_plan *plan, struct candidate *out)
 {
@@ -145,12 +164,13 @@ find_candidates(const struct conf_build *b, const struct election_plan *plan, st
 		const struct conf_topic *t = &b->conf->topics[i];
 
 		if (*t->leader_election_name == '\0' || election_plan_of_topic(plan, t, &group) == NULL ||
-		    *group->url == '\0')
+		    *group->url == '\0' || is_key_refused(b, i))
 			continue;
 		out[count++] = (struct candidate){b->topic_sections[i], t->key, t->leader_election_name,
 						  topic_key(t),         group,  false};
 	}
-	if (plan->heartbeat_key != NULL && election_plan_find(plan, plan->heartbeat_key, &group) != NULL)
+	group = heartbeat_group(plan);
+	if (group != NULL && *group->url != '\0')
 		out[count++] = (struct candidate){section_of(b, &b->conf->heartbeat),
 						  "",
 						  plan->heartbeat_key,

@@ -1,6 +1,7 @@
 /*
  * Fuzz target: a configuration, as a worker's text and as a file with environment and includes. It is refused
- * with at least one text, or taken; what is taken can be printed and comes out the same.
+ * with at least one text, or taken; what is taken can be printed and comes out the same, and children take
+ * what they are sent of it.
  */
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/conf.h"
+#include "common/election_plan.h"
 #include "tests/fuzz/fuzz.h"
 
 static void
@@ -34,6 +36,45 @@ check_print(const struct conf *c, enum conf_print_mode mode)
 	strbuf_fini(&again);
 }
 
+/* What children are sent is taken by them. */
+static void
+check_sent(const struct strbuf *text)
+{
+	struct conf_errors errors = {0};
+	struct conf *back = conf_load_text(text->data, text->len, &errors);
+
+	if (back == NULL)
+		fprintf(stderr, "%s\n%s\n", errors.text[0], text->data);
+	REQUIRE(back != NULL);
+	conf_errors_fini(&errors);
+	conf_free(&back);
+}
+
+static void
+check_children(const struct conf *c)
+{
+	struct election_plan plan;
+	struct strbuf text;
+
+	strbuf_init(&text);
+	election_plan_make(c, &plan);
+	for (size_t i = 0; i < plan.group_count && i < 8; i++) {
+		strbuf_reset(&text);
+		election_plan_print(c, &plan.groups[i], &text);
+		check_sent(&text);
+	}
+	election_plan_fini(&plan);
+	for (size_t i = 0; i < c->topic_count && i < 8; i++) {
+		strbuf_reset(&text);
+		conf_print(c, &c->topics[i], CONF_PRINT_SECRET, &text);
+		check_sent(&text);
+	}
+	strbuf_reset(&text);
+	conf_print_heartbeat(c, &text);
+	check_sent(&text);
+	strbuf_fini(&text);
+}
+
 static void
 check_loaded(struct conf *c, struct conf_errors *errors)
 {
@@ -41,6 +82,7 @@ check_loaded(struct conf *c, struct conf_errors *errors)
 		REQUIRE(errors->count == 0);
 		check_print(c, CONF_PRINT_SECRET);
 		check_print(c, CONF_PRINT_MASKED);
+		check_children(c);
 	} else {
 		REQUIRE(errors->count > 0);
 	}

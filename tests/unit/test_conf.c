@@ -163,9 +163,15 @@ START_TEST(hashes_the_map)
 					       "target_subject_remove = r", "max_age = 1h",
 					       "on_reject = skip",          "target_name = t",
 					       "pass_rollup = true",        "target_stream = T"};
-	static const char *const others[] = {
-	    "ack_timeout = 1m", "max_inflight = 5",   "rate_limit = 5",         "resume_from = target",
-	    "name = other",     "start_sequence = 5", "target_writers = shared"};
+	static const char *const others[] = {"ack_timeout = 1m",
+					     "max_inflight = 5",
+					     "rate_limit = 5",
+					     "resume_from = target",
+					     "name = other",
+					     "start_sequence = 5",
+					     "target_writers = shared",
+					     "leader_election_name = L",
+					     "leader_election_name = L election_key = K"};
 	uint64_t plain = hash_of(CONF("", ""));
 	char text[512];
 
@@ -228,6 +234,175 @@ START_TEST(prints_one_topic)
 	ck_assert_ptr_null(strstr(out.data, "pw@"));
 	strbuf_fini(&out);
 	conf_free(&c);
+}
+END_TEST
+
+/* ---- partitions, elections, heartbeat -------------------------------------------------------------- */
+
+START_TEST(makes_partitions)
+{
+	struct conf *c =
+	    load("name = x topic a { " TOPIC "partitions = 3 filter_subject = \"a.{{partition}}.>\" "
+		 "dead_letter_subject = \"d.{{partition}}\" tls { ca = /a } } topic b { name = b " TOPIC "}");
+
+	ck_assert_uint_eq(c->topic_count, 4);
+	ck_assert_str_eq(c->topics[0].key, "a_P0");
+	ck_assert_str_eq(c->topics[2].key, "a_P2");
+	ck_assert_str_eq(c->topics[2].group, "a");
+	ck_assert_str_eq(c->topics[2].filter_subjects[0], "a.2.>");
+	ck_assert_str_eq(c->topics[2].dead_letter_subject, "d.2");
+	ck_assert_str_eq(c->topics[2].source_tls.ca, "/a");
+	ck_assert_str_eq(c->topics[2].source_url, c->topics[0].source_url);
+	ck_assert_str_eq(c->topics[3].key, "b");
+	ck_assert_str_eq(c->topics[3].group, "b");
+	ck_assert_ptr_null(conf_find_topic(c, "a"));
+	ck_assert_ptr_eq(conf_find_topic(c, "a_P1"), &c->topics[1]);
+	conf_free(&c);
+}
+END_TEST
+
+#define PARTITIONS(n) "name = x topic a { " TOPIC "partitions = " n " filter_subject = \"a.{{partition}}\" }"
+
+/* Partitions that stay are not touched by a reload that adds one. */
+START_TEST(partitions_are_topics_of_their_own)
+{
+	struct conf *three = load(PARTITIONS("3")), *four = load(PARTITIONS("4"));
+
+	for (size_t i = 0; i < 3; i++) {
+		ck_assert(conf_topic_equal(three, &three->topics[i], four, &four->topics[i]));
+		ck_assert_uint_eq(conf_map_hash(three, &three->topics[i]),
+				  conf_map_hash(four, &four->topics[i]));
+	}
+	ck_assert(conf_map_hash(four, &four->topics[3]) != conf_map_hash(four, &four->topics[2]));
+	conf_free(&three);
+	conf_free(&four);
+}
+END_TEST
+
+START_TEST(bounds_the_number_of_topics)
+{
+	struct conf *c = load(PARTITIONS("1024"));
+	struct conf_errors errors;
+	struct strbuf text;
+
+	ck_assert_uint_eq(c->topic_count, 1024);
+	ck_assert_str_eq(c->topics[1023].filter_subjects[0], "a.1023");
+	conf_free(&c);
+	strbuf_init(&text);
+	strbuf_adds(&text, "name = x\n");
+	for (int i = 0; i < 5; i++)
+		strbuf_addf(&text,
+			    "topic t%d { partitions = 1024 stream = S source_url = \"nats://a\" target_url = "
+			    "\"nats://b\" filter_subject = \"t%d.{{partition}}\" }\n",
+			    i, i);
+	ck_assert_ptr_null(conf_load_text(text.data, text.len, &errors));
+	ck_assert_uint_eq(errors.count, 2); /* 3 * 1024 + 1022, and two of one each */
+	ck_assert_ptr_nonnull(strstr(errors.text[0], "more than 4096 topics"));
+	conf_errors_fini(&errors);
+	strbuf_fini(&text);
+}
+END_TEST
+
+#define ELECTED "leader_election_name = L "
+
+START_TEST(worker_is_sent_its_election_alone)
+{
+	struct conf *c =
+	    load("name = x election { url = \"nats://u:secret@e\" } heartbeat { url = \"nats://h\" "
+		 "subject s { } } topic a { " TOPIC ELECTED "} topic b { name = b " TOPIC "}");
+	struct strbuf out;
+
+	strbuf_init(&out);
+	conf_print(c, &c->topics[0], CONF_PRINT_SECRET, &out);
+	ck_assert_ptr_nonnull(strstr(out.data, "leader_election_name = L"));
+	ck_assert_ptr_null(strstr(out.data, "secret"));
+	ck_assert_ptr_null(strstr(out.data, "heartbeat"));
+	strbuf_fini(&out);
+	conf_free(&c);
+}
+END_TEST
+
+#define HEARTBEAT(more) "name = x heartbeat { url = \"nats://u:secret@h\" subject s { } " more " } "
+
+START_TEST(heartbeat_is_sent_whole)
+{
+	struct conf *c = load(HEARTBEAT("header a { value = b }") "topic a { " TOPIC "}"), *back;
+	struct strbuf out;
+
+	strbuf_init(&out);
+	conf_print_heartbeat(c, &out);
+	back = load(out.data);
+	ck_assert_uint_eq(back->topic_count, 0);
+	ck_assert_str_eq(back->heartbeat.url, "nats://u:secret@h");
+	ck_assert_uint_eq(back->heartbeat.subject_count, 1);
+	ck_assert_str_eq(back->heartbeat.subjects[0].headers[0].value, "b");
+	ck_assert_int_eq(back->heartbeat.subjects[0].interval_ms, 10000);
+	ck_assert(conf_heartbeat_equal(c, back));
+	conf_free(&back);
+	conf_free(&c);
+	strbuf_fini(&out);
+}
+END_TEST
+
+static bool
+heartbeats_equal(const char *a, const char *b)
+{
+	struct conf *ca = load(a), *cb = load(b);
+	bool result = conf_heartbeat_equal(ca, cb);
+
+	conf_free(&ca);
+	conf_free(&cb);
+	return result;
+}
+
+START_TEST(notices_a_changed_heartbeat)
+{
+	ck_assert(heartbeats_equal("name = x", "name = x loglevel = debug"));
+	ck_assert(heartbeats_equal(HEARTBEAT(""), HEARTBEAT("interval = 10s")));
+	ck_assert(heartbeats_equal(HEARTBEAT(""), HEARTBEAT("") "stop_timeout = 1s topic a { " TOPIC "}"));
+	ck_assert(!heartbeats_equal(HEARTBEAT(""), "name = x"));
+	ck_assert(!heartbeats_equal(HEARTBEAT(""), HEARTBEAT("interval = 11s")));
+	ck_assert(!heartbeats_equal(HEARTBEAT(""), HEARTBEAT("header a { value = b }")));
+	ck_assert(!heartbeats_equal(HEARTBEAT(""), HEARTBEAT("subject t { }")));
+	ck_assert(!heartbeats_equal(HEARTBEAT(""), "tls { ca = /x } " HEARTBEAT("")));
+	ck_assert(!heartbeats_equal(HEARTBEAT(""), HEARTBEAT("leader_election = true")));
+}
+END_TEST
+
+START_TEST(election_has_defaults)
+{
+	struct conf *c = load("name = x tls { ca = /x }");
+
+	ck_assert_str_eq(c->election.url, "");
+	ck_assert_str_eq(c->election.bucket, "CHORIA_LEADER_ELECTION");
+	ck_assert_int_eq(c->election.ttl_ms, 10000);
+	ck_assert(c->election.replicas == 0 && c->election.create && !c->election.tls.set);
+	ck_assert(!c->heartbeat.set && *c->heartbeat.url == '\0' && *c->heartbeat.tls.ca == '\0');
+	conf_free(&c);
+	c = load("name = x tls { ca = /x } election { url = \"nats://e\" }");
+	ck_assert_str_eq(c->election.tls.ca, "/x");
+	conf_free(&c);
+}
+END_TEST
+
+/* What many sections inside of each other could make of a small file. */
+START_TEST(bounds_headers)
+{
+	struct conf_errors errors;
+	struct strbuf text;
+
+	strbuf_init(&text);
+	strbuf_adds(&text,
+		    "name = x heartbeat { url = \"nats://a\" subject s { header own { value = x } }\n");
+	for (int i = 0; i < 101; i++)
+		strbuf_addf(&text, "header h%d { value = x }\n", i);
+	strbuf_adds(&text, "}");
+	ck_assert_ptr_null(conf_load_text(text.data, text.len, &errors));
+	ck_assert_uint_eq(errors.count, 2);
+	ck_assert_ptr_nonnull(strstr(errors.text[0], "more than 100 headers, with those"));
+	ck_assert_ptr_nonnull(strstr(errors.text[1], "more than 100 headers, leave"));
+	conf_errors_fini(&errors);
+	strbuf_fini(&text);
 }
 END_TEST
 
@@ -442,6 +617,14 @@ unit_suite(void)
 	tcase_add_test(tc, prints_one_topic);
 	tcase_add_test(tc, manual_has_every_setting);
 	tcase_add_test(tc, table_is_sound);
+	tcase_add_test(tc, makes_partitions);
+	tcase_add_test(tc, partitions_are_topics_of_their_own);
+	tcase_add_test(tc, bounds_the_number_of_topics);
+	tcase_add_test(tc, worker_is_sent_its_election_alone);
+	tcase_add_test(tc, heartbeat_is_sent_whole);
+	tcase_add_test(tc, notices_a_changed_heartbeat);
+	tcase_add_test(tc, election_has_defaults);
+	tcase_add_test(tc, bounds_headers);
 	suite_add_tcase(s, tc);
 	tcase_add_checked_fixture(input, make_folder, remove_folder);
 	tcase_add_test(input, refuses_what_is_no_file);

@@ -103,6 +103,35 @@ mapped(const char *prefix, const char *remove, const char *subject)
 	return out;
 }
 
+START_TEST(knows_valid_keys_and_buckets)
+{
+	char text[300];
+
+	ck_assert(subject_key_valid("SR_a-b/c=d.e_F9"));
+	ck_assert(subject_key_valid("a"));
+	ck_assert(!subject_key_valid(""));
+	ck_assert(!subject_key_valid(".a"));
+	ck_assert(!subject_key_valid("a."));
+	ck_assert(!subject_key_valid("a..b"));
+	ck_assert(!subject_key_valid("a b"));
+	ck_assert(!subject_key_valid("a*"));
+	ck_assert(!subject_key_valid("\xc3\xa4"));
+	memset(text, 'a', sizeof text);
+	text[255] = '\0';
+	ck_assert(subject_key_valid(text));
+	text[255] = 'a';
+	text[256] = '\0';
+	ck_assert(!subject_key_valid(text));
+	ck_assert(subject_bucket_valid("CHORIA_LEADER-ELECTION9"));
+	ck_assert(!subject_bucket_valid(""));
+	ck_assert(!subject_bucket_valid("a.b"));
+	text[201] = '\0';
+	ck_assert(!subject_bucket_valid(text));
+	text[200] = '\0';
+	ck_assert(subject_bucket_valid(text));
+}
+END_TEST
+
 START_TEST(maps)
 {
 	ck_assert_str_eq(mapped("", "", "a.b"), "a.b");
@@ -143,6 +172,7 @@ unit_suite(void)
 	tcase_add_test(tc, matches_subjects);
 	tcase_add_test(tc, compares_filters);
 	tcase_add_test(tc, knows_valid_names);
+	tcase_add_test(tc, knows_valid_keys_and_buckets);
 	tcase_add_test(tc, maps);
 	tcase_add_test(tc, refuses_to_map);
 	suite_add_tcase(s, tc);
