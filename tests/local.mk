@@ -8,6 +8,7 @@ unit_sources = tests/unit/main.c tests/unit/unit.h
 include tests/conf.mk
 include tests/nats.mk
 include tests/worker.mk
+include tests/election.mk
 
 if HAVE_CHECK
 unit_tests = \
