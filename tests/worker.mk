@@ -6,6 +6,7 @@ worker_unit_tests = \
 	test_acklist \
 	test_compose \
 	test_gap \
+	test_heartbeat \
 	test_lease \
 	test_pipeline \
 	test_pipeline_sim \
@@ -29,6 +30,11 @@ test_compose_LDADD = $(WORKER_UNIT_LDADD)
 test_gap_SOURCES = tests/unit/test_gap.c $(unit_sources)
 test_gap_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_gap_LDADD = $(WORKER_UNIT_LDADD)
+
+# Starts nats-servers of its own, on loopback.
+test_heartbeat_SOURCES = tests/unit/test_heartbeat.c $(unit_sources) $(server_sources)
+test_heartbeat_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_heartbeat_LDADD = $(WORKER_UNIT_LDADD)
 
 test_lease_SOURCES = tests/unit/test_lease.c $(unit_sources)
 test_lease_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
