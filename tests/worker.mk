@@ -11,6 +11,7 @@ worker_unit_tests = \
 	test_pipeline \
 	test_pipeline_sim \
 	test_position \
+	test_presence \
 	test_refusal \
 	test_sentlist \
 	test_seqset \
@@ -53,6 +54,10 @@ test_pipeline_sim_LDADD = $(WORKER_UNIT_LDADD)
 test_position_SOURCES = tests/unit/test_position.c $(unit_sources)
 test_position_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_position_LDADD = $(WORKER_UNIT_LDADD)
+
+test_presence_SOURCES = tests/unit/test_presence.c $(unit_sources)
+test_presence_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_presence_LDADD = $(WORKER_UNIT_LDADD)
 
 test_refusal_SOURCES = tests/unit/test_refusal.c $(unit_sources)
 test_refusal_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

@@ -35,6 +35,8 @@ libsrworker_a_SOURCES = \
 	worker/position.c \
 	worker/position.h \
 	worker/position_rewind.c \
+	worker/presence.c \
+	worker/presence.h \
 	worker/progress.c \
 	worker/provision.c \
 	worker/provision.h \

@@ -11,6 +11,7 @@ fuzz_targets = \
 	tests/fuzz/fuzz_jsack \
 	tests/fuzz/fuzz_jsapi \
 	tests/fuzz/fuzz_origin \
+	tests/fuzz/fuzz_presence \
 	tests/fuzz/fuzz_proto \
 	tests/fuzz/fuzz_rawmsg
 check_PROGRAMS += $(fuzz_targets)
@@ -52,6 +53,10 @@ tests_fuzz_fuzz_origin_SOURCES = tests/fuzz/fuzz_origin.c $(fuzz_driver)
 tests_fuzz_fuzz_origin_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_origin_LDFLAGS = $(fuzz_ldflags)
 
+tests_fuzz_fuzz_presence_SOURCES = tests/fuzz/fuzz_presence.c $(fuzz_driver)
+tests_fuzz_fuzz_presence_LDADD = libsrworker.a $(fuzz_ldadd)
+tests_fuzz_fuzz_presence_LDFLAGS = $(fuzz_ldflags)
+
 tests_fuzz_fuzz_proto_SOURCES = tests/fuzz/fuzz_proto.c $(fuzz_driver)
 tests_fuzz_fuzz_proto_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_proto_LDFLAGS = $(fuzz_ldflags)
@@ -68,4 +73,5 @@ EXTRA_DIST += \
 	tests/fuzz/corpus \
 	tests/fuzz/header.dict \
 	tests/fuzz/jsapi.dict \
+	tests/fuzz/presence.dict \
 	tests/fuzz/run
