@@ -180,3 +180,47 @@ memory_free_checkpoint(void *checkpoint)
 		free(c);
 	}
 }
+
+/* ---- leadership ---------------------------------------------------------------------------------- */
+
+/* Rows own copies of their texts, which struct state_leadership has as const. */
+static void
+free_text(const char *text)
+{
+	free((void *)(uintptr_t)text);
+}
+
+static void
+free_rows(struct memory_leadership *m)
+{
+	for (size_t i = 0; i < m->count; i++) {
+		free_text(m->rows[i].name);
+		free_text(m->rows[i].topic);
+		free_text(m->rows[i].role);
+		free_text(m->rows[i].leader);
+	}
+	free(m->rows);
+}
+
+void
+memory_leadership_put(struct memory_leadership *m, const struct state_leadership *rows, size_t count)
+{
+	struct state_leadership *copy = xcalloc(count + 1, sizeof *copy);
+
+	for (size_t i = 0; i < count; i++) {
+		copy[i] = rows[i];
+		copy[i].name = xstrdup(rows[i].name);
+		copy[i].topic = xstrdup(rows[i].topic);
+		copy[i].role = xstrdup(rows[i].role);
+		copy[i].leader = xstrdup(rows[i].leader);
+	}
+	free_rows(m);
+	*m = (struct memory_leadership){.rows = copy, .count = count, .known = true, .dirty = true};
+}
+
+void
+memory_leadership_fini(struct memory_leadership *m)
+{
+	free_rows(m);
+	*m = (struct memory_leadership){0};
+}

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "common/proto.h"
+#include "state/state.h"
 
 /* A row, found by its two keys; second is "" for meta. */
 struct memory_row {
@@ -37,6 +38,17 @@ struct memory_incident {
 	int64_t at_ms;
 	char *topic, *kind, *detail;
 };
+
+/* The table `leadership`, replaced as a whole. */
+struct memory_leadership {
+	struct state_leadership *rows; /* count of them; their texts are owned */
+	size_t count;
+	bool known; /* it was put once */
+	bool dirty;
+};
+
+void memory_leadership_put(struct memory_leadership *m, const struct state_leadership *rows, size_t count);
+void memory_leadership_fini(struct memory_leadership *m);
 
 /* A ring of the newest; an older one makes room. */
 struct memory_incidents {

@@ -40,6 +40,18 @@ char *state_take_news(struct state *s);
 /* Writes are collected in memory and committed by state_commit: at most one transaction a call. */
 void state_put_checkpoint(struct state *s, const char *topic, const char *worker,
 			  const struct proto_checkpoint *c);
+
+/* Who leads what; one row for each topic of an elected name. */
+struct state_leadership {
+	const char *name, *topic;
+	const char *role;   /* of this machine: leader, standby */
+	uint64_t term;      /* 0: nobody leads, as far as is known */
+	const char *leader; /* node; "" if not known */
+	int64_t since_ms;   /* 0 if not known */
+};
+/* The whole table as it is to be from now on; texts are copied. Before the first call the file's stays. */
+void state_put_leadership(struct state *s, const struct state_leadership *rows, size_t count);
+
 /* detail is cut at 4,000 bytes. topic is "" for what concerns no topic. */
 void state_add_incident(struct state *s, int64_t at_ms, const char *topic, const char *kind,
 			const char *detail);

@@ -31,6 +31,7 @@ struct state {
 	bool was_read; /* a file was opened once: what memory does not have is not there */
 	struct memory_table checkpoints;
 	struct memory_table meta;
+	struct memory_leadership leadership;
 	struct memory_incidents incidents;
 	struct strbuf news;
 	struct error problem;
@@ -53,6 +54,7 @@ forget_file(struct state *s)
 {
 	memory_set_dirty(&s->checkpoints, true);
 	memory_set_dirty(&s->meta, true);
+	s->leadership.dirty = s->leadership.known;
 }
 
 static void
@@ -145,6 +147,40 @@ write_rows(sqlite3 *db, const struct memory_table *t, const char *sql,
 }
 
 static int
+write_leader(sqlite3_stmt *q, const struct state_leadership *row)
+{
+	bind_text(q, 1, row->name);
+	bind_text(q, 2, row->topic);
+	bind_text(q, 3, row->role);
+	sqlite3_bind_int64(q, 4, (sqlite3_int64)row->term);
+	bind_text(q, 5, row->leader);
+	sqlite3_bind_int64(q, 6, row->since_ms);
+	return done(q, sqlite3_step(q));
+}
+
+/* Also gone is what an earlier configuration had. */
+static int
+write_leadership(sqlite3 *db, const struct memory_leadership *m)
+{
+	sqlite3_stmt *q;
+	int rc;
+
+	if (!m->dirty)
+		return SQLITE_OK;
+	rc = sqlite3_exec(db, "DELETE FROM leadership", NULL, NULL, NULL);
+	if (rc != SQLITE_OK)
+		return rc;
+	rc = sqlite3_prepare_v2(db,
+				"INSERT OR REPLACE INTO leadership (name, topic, role, term, leader, since)"
+				" VALUES (?, ?, ?, ?, ?, ?)",
+				-1, &q, NULL);
+	for (size_t i = 0; rc == SQLITE_OK && i < m->count; i++)
+		rc = write_leader(q, &m->rows[i]);
+	sqlite3_finalize(q);
+	return rc;
+}
+
+static int
 prune_incidents(sqlite3 *db)
 {
 	sqlite3_stmt *q;
@@ -193,6 +229,8 @@ write_all(struct state *s)
 	if (rc == SQLITE_OK)
 		rc = write_rows(s->db, &s->meta, "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)",
 				write_meta);
+	if (rc == SQLITE_OK)
+		rc = write_leadership(s->db, &s->leadership);
 	return rc == SQLITE_OK ? write_incidents(s->db, &s->incidents) : rc;
 }
 
@@ -345,6 +383,7 @@ state_close(struct state **state)
 	dbfile_close(&s->db, DBFILE_CHECKPOINT);
 	memory_table_fini(&s->checkpoints);
 	memory_table_fini(&s->meta);
+	memory_leadership_fini(&s->leadership);
 	memory_incidents_clear(&s->incidents);
 	strbuf_fini(&s->news);
 	free(s->path);
@@ -365,6 +404,12 @@ state_put_checkpoint(struct state *s, const char *topic, const char *worker, con
 }
 
 void
+state_put_leadership(struct state *s, const struct state_leadership *rows, size_t count)
+{
+	memory_leadership_put(&s->leadership, rows, count);
+}
+
+void
 state_add_incident(struct state *s, int64_t at_ms, const char *topic, const char *kind, const char *detail)
 {
 	memory_incidents_add(&s->incidents, at_ms, topic, kind, detail, DETAIL_MAX);
@@ -379,7 +424,8 @@ state_put_meta(struct state *s, const char *key, const char *value)
 bool
 state_dirty(const struct state *s)
 {
-	return s->incidents.count > 0 || memory_is_dirty(&s->checkpoints) || memory_is_dirty(&s->meta);
+	return s->incidents.count > 0 || memory_is_dirty(&s->checkpoints) || memory_is_dirty(&s->meta) ||
+	       s->leadership.dirty;
 }
 
 /* Writes to the file that is open. DBFILE_READY: all of memory is in it. */
@@ -401,6 +447,7 @@ write_file(struct state *s, struct error *e)
 	dbfile_identify(s->path, &s->id);
 	memory_set_dirty(&s->checkpoints, false);
 	memory_set_dirty(&s->meta, false);
+	s->leadership.dirty = false;
 	memory_incidents_clear(&s->incidents);
 	return DBFILE_READY;
 }
