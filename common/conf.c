@@ -123,6 +123,21 @@ clear_heartbeat(struct conf_heartbeat *h)
 }
 
 void
+conf_keep_topics(struct conf *c, bool (*keep)(const void *arg, const struct conf_topic *topic),
+		 const void *arg)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < c->topic_count; i++) {
+		if (keep(arg, &c->topics[i]))
+			c->topics[kept++] = c->topics[i];
+		else
+			clear_topic(&c->topics[i]);
+	}
+	c->topic_count = kept;
+}
+
+void
 conf_free(struct conf **c)
 {
 	if (*c == NULL)

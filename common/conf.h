@@ -189,6 +189,10 @@ void conf_print_heartbeat(const struct conf *c, struct strbuf *out);
 void conf_print_elections(const struct conf *c, const struct conf_topic *const *topics, size_t topic_count,
 			  bool heartbeat, struct strbuf *out);
 
+/* Leaves out every topic that keep() does not want, as if the file had not had it. */
+void conf_keep_topics(struct conf *c, bool (*keep)(const void *arg, const struct conf_topic *topic),
+		      const void *arg);
+
 /* NULL if there is none of that name. */
 const struct conf_topic *conf_find_topic(const struct conf *c, const char *key);
 
