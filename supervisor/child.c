@@ -18,10 +18,14 @@
 
 #include "common/xalloc.h"
 #include "supervisor/children.h"
+#include "supervisor/elections.h"
 #include "supervisor/spawn.h"
 
 /* From one half of an end to the other: reading what is left in a pipe, or leaving after closing it. */
 #define HALF_END_MS 1000
+
+/* An elector that drains may live so much longer than the workers. */
+#define ELECTOR_LAST_MS 1000
 
 #define LOG_LINES_BURST      2000
 #define LOG_LINES_PER_SECOND 200
@@ -35,6 +39,7 @@ child_set_state(struct child *c, enum child_state state)
 	int64_t ms;
 
 	c->state = state;
+	elections_child_changed(c->table->elections, c);
 	evtimer_del(c->timer);
 	if (state != CHILD_WAITING)
 		return;
@@ -54,6 +59,7 @@ child_set_reported(struct child *c, enum worker_state state, const char *reason)
 	c->reported = state;
 	free(c->reason);
 	c->reason = xstrdup(reason);
+	elections_child_changed(c->table->elections, c);
 }
 
 static void
@@ -64,15 +70,27 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	child_start(arg);
 }
 
+/* What state.db knows of a topic. */
+static void
+remember(struct child *c)
+{
+	char *paused = store_get_note(c->table->store, "paused", c->key);
+
+	c->paused = paused[0] != '\0';
+	free(paused);
+	c->resume_used = store_get_note(c->table->store, "resume_from", c->key);
+	c->have_checkpoint = store_get_checkpoint(c->table->store, c->key, c->worker, &c->checkpoint);
+}
+
 struct child *
-child_new(struct children *table, const struct conf_topic *topic)
+child_new(struct children *table, const struct job *job)
 {
 	struct child *c = xcalloc(1, sizeof *c);
-	char *paused;
 
 	c->table = table;
-	c->key = xstrdup(topic->key);
-	child_set_topic(c, topic);
+	c->kind = job->kind;
+	c->key = xstrdup(job_key(job));
+	child_set_job(c, job);
 	c->timer = evtimer_new(table->base, on_timer, c);
 	if (c->timer == NULL)
 		abort();
@@ -81,11 +99,8 @@ child_new(struct children *table, const struct conf_topic *topic)
 	throttle_init(&c->log_throttle, LOG_LINES_BURST, LOG_LINES_PER_SECOND, mono_now());
 	child_set_reported(c, WORKER_STARTING, "");
 	c->last_error = xstrdup("");
-	paused = store_get_note(table->store, "paused", c->key);
-	c->paused = paused[0] != '\0';
-	free(paused);
-	c->resume_used = store_get_note(table->store, "resume_from", c->key);
-	c->have_checkpoint = store_get_checkpoint(table->store, c->key, c->worker, &c->checkpoint);
+	if (c->kind == JOB_REPLICATE)
+		remember(c);
 	return c;
 }
 
@@ -110,13 +125,14 @@ child_free(struct child **child)
 }
 
 void
-child_set_topic(struct child *c, const struct conf_topic *topic)
+child_set_job(struct child *c, const struct job *job)
 {
-	c->topic = topic;
-	if (topic == NULL)
+	c->wanted = job != NULL;
+	c->job = job != NULL ? *job : (struct job){.kind = c->kind};
+	if (job == NULL)
 		return;
 	free(c->worker);
-	c->worker = xstrdup(topic->name);
+	c->worker = xstrdup(job_worker(job));
 }
 
 bool
@@ -132,6 +148,8 @@ on_closed(void *arg, const struct error *e)
 
 	channel_free(&c->channel);
 	c->channel_ended = mono_now();
+	if (c->kind == JOB_ELECT)
+		elections_child_gone(c->table->elections, c);
 	if (e != NULL)
 		child_kill(c, "broke the protocol: %s", e->text);
 	if (c->reaped)
@@ -149,7 +167,7 @@ start_failed(struct child *c, const char *why, bool permanent)
 	snprintf(c->last_exit, sizeof c->last_exit, "not started: %s", why);
 	c->last_exit_ms = wall_ms();
 	restart_ended(&c->restart, mono_now(), permanent, random);
-	log_error(c->key, "worker not started: %s", why);
+	log_error(c->key, "%s not started: %s", job_noun(c->kind), why);
 	child_set_state(c, permanent ? CHILD_IDLE : CHILD_WAITING);
 }
 
@@ -160,8 +178,7 @@ start_process(struct child *c, struct error *e)
 	int fd;
 
 	c->generation = ++c->table->last_generation;
-	if (spawn_worker(c->table->worker_path, c->generation, c->worker, JOB_REPLICATE, &c->pid, &fd, e) !=
-	    0) {
+	if (spawn_worker(c->table->worker_path, c->generation, c->worker, c->kind, &c->pid, &fd, e) != 0) {
 		c->pid = 0;
 		return -1;
 	}
@@ -169,6 +186,7 @@ start_process(struct child *c, struct error *e)
 	c->starts_of_config++;
 	c->reaped = false;
 	c->greeted = false;
+	c->gone_told = false;
 	c->kill_reason[0] = '\0';
 	c->channel = channel_new(c->table->base, fd, PROTO_CHILD, c->generation, &callbacks, c, e);
 	/* A process without pipe ends by itself; it is reaped like any other. */
@@ -183,10 +201,15 @@ child_start(struct child *c)
 	struct error e = ERROR_INIT;
 	struct strbuf config;
 
-	if (c->table->stopping || c->topic == NULL || c->gone)
+	if (c->table->stopping || !c->wanted || c->gone)
 		return;
+	if (c->kind == JOB_ELECT && elections_must_wait(c->table->elections, c)) {
+		c->held = true;
+		child_set_state(c, CHILD_IDLE);
+		return;
+	}
 	strbuf_init(&config);
-	conf_print(c->table->conf, c->topic, CONF_PRINT_SECRET, &config);
+	job_print(c->table->jobs, &c->job, &config);
 	if (config.len > PROTO_MAX_PAYLOAD) {
 		start_failed(c, "its configuration is longer than 1 MiB", true);
 	} else if (start_process(c, &e) != 0) {
@@ -196,8 +219,10 @@ child_start(struct child *c)
 		c->deadline = mono_add_ms(c->started, PROTO_READY_DEADLINE_MS);
 		child_set_reported(c, WORKER_STARTING, "");
 		child_set_state(c, CHILD_STARTING);
-		log_debug(c->key, "worker started, pid %d, generation %" PRIu64, (int)c->pid, c->generation);
+		log_debug(c->key, "%s started, pid %d, generation %" PRIu64, job_noun(c->kind), (int)c->pid,
+			  c->generation);
 		child_send_start(c, &config);
+		elections_child_started(c->table->elections, c);
 	}
 	strbuf_fini(&config);
 }
@@ -233,6 +258,7 @@ follow(struct child *c, enum child_next next)
 		break;
 	case CHILD_REMOVE:
 		child_set_state(c, CHILD_IDLE);
+		elections_child_removed(c->table->elections, c);
 		children_drop(c->table, c);
 		break;
 	case CHILD_STAY_DOWN:
@@ -285,8 +311,8 @@ log_end(const struct child *c, enum child_next next, struct mono now)
 	} else if (!WIFEXITED(c->status) || WEXITSTATUS(c->status) != 0) {
 		level = LOG_LEVEL_WARN;
 	}
-	log_f(level, c->key, "worker pid %d, generation %" PRIu64 ", %s after %.1f s%s", (int)c->pid,
-	      c->generation, c->last_exit, (double)(now.ns - c->started.ns) / 1e9, what_next);
+	log_f(level, c->key, "%s pid %d, generation %" PRIu64 ", %s after %.1f s%s", job_noun(c->kind),
+	      (int)c->pid, c->generation, c->last_exit, (double)(now.ns - c->started.ns) / 1e9, what_next);
 }
 
 static void
@@ -315,6 +341,7 @@ child_reaped(struct child *c, int status)
 	c->reaped = true;
 	c->status = status;
 	c->reaped_at = mono_now();
+	elections_child_gone(c->table->elections, c);
 	if (c->channel == NULL)
 		child_ended(c);
 }
@@ -332,7 +359,10 @@ child_drain(struct child *c, enum child_next next)
 	case CHILD_STARTING:
 	case CHILD_RUNNING:
 		child_set_state(c, CHILD_DRAINING);
-		c->deadline = mono_add_ms(mono_now(), c->table->conf->stop_timeout_ms);
+		c->deadline = mono_add_ms(mono_now(), c->table->jobs->conf->stop_timeout_ms);
+		/* It gives up what the others have stopped to work for, so it ends after them. */
+		if (c->kind == JOB_ELECT)
+			c->deadline = mono_add_ms(c->deadline, ELECTOR_LAST_MS);
 		child_send(c, PROTO_DRAIN, NULL);
 		break;
 	case CHILD_DRAINING:
@@ -412,6 +442,10 @@ child_shown_state(const struct child *c, struct mono now, char *reason, size_t s
 {
 	switch (c->state) {
 	case CHILD_IDLE:
+		if (c->held) {
+			snprintf(reason, size, "starts when the electors that are removed have ended");
+			return WORKER_WAITING;
+		}
 		if (!c->restart.permanent)
 			break;
 		snprintf(reason, size, "%s; cure it and reload", complaint(c));

@@ -1,6 +1,6 @@
 /*
- * The children of the supervisor: one struct child for each worker that the configuration wants, with the
- * process that runs for it, if one does.
+ * The children of the supervisor: one struct child for each job that the configuration has, with the process
+ * that runs for it, if one does.
  *
  * A child is in one state (child_set_state() alone changes it):
  *
@@ -24,8 +24,8 @@
 
 #include "common/channel.h"
 #include "common/clock.h"
-#include "common/conf.h"
 #include "common/proto.h"
+#include "supervisor/job.h"
 #include "supervisor/restart.h"
 #include "supervisor/store.h"
 #include "supervisor/throttle.h"
@@ -54,9 +54,11 @@ struct children;
 
 struct child {
 	struct children *table;
-	char *key;                      /* the topic */
-	char *worker;                   /* setting `name`: the process in ps, status and state.db */
-	const struct conf_topic *topic; /* borrowed from table->conf; NULL once it is to be removed */
+	enum proto_job kind;
+	char *key;      /* of its job */
+	char *worker;   /* the process in ps, status and state.db */
+	struct job job; /* borrowed from table->jobs; empty unless wanted */
+	bool wanted;    /* false: no longer configured, on its way out */
 	enum child_state state;
 	enum child_next next;
 	struct mono deadline; /* STARTING: of READY; DRAINING: of the end */
@@ -76,6 +78,9 @@ struct child {
 	struct mono channel_ended;
 	struct mono last_frame;
 	bool greeted;          /* HELLO came */
+	bool gone_told;        /* elections know that it is gone */
+	bool held;             /* elector without a process: starts when others have ended */
+	bool replace;          /* elector: its configuration changed since its process was started */
 	char kill_reason[256]; /* why we killed it, "" if we did not */
 
 	/* what it reported */
@@ -104,13 +109,13 @@ struct child {
 	bool gone; /* to be freed by children_sweep() */
 };
 
-/* Makes a child for a topic, without a process. Never NULL. */
-struct child *child_new(struct children *table, const struct conf_topic *topic);
+/* Makes a child for a job, without a process. Never NULL. */
+struct child *child_new(struct children *table, const struct job *job);
 /* Also ends its process, at once. */
 void child_free(struct child **c);
 
-/* Another configuration of the same topic, for the next process; NULL: it is no longer configured. */
-void child_set_topic(struct child *c, const struct conf_topic *topic);
+/* Another configuration of the same job, for the next process; NULL: it is no longer configured. */
+void child_set_job(struct child *c, const struct job *job);
 
 /* Starts a process. From IDLE or WAITING only. */
 void child_start(struct child *c);
@@ -138,7 +143,7 @@ void child_set_state(struct child *c, enum child_state state);
 void child_set_reported(struct child *c, enum worker_state state, const char *reason);
 /* Channel callbacks; arg is the child. */
 void child_on_frame(void *arg, const struct proto_frame *frame);
-/* CONFIG and POSITION */
+/* CONFIG, and what follows it for that kind of job */
 void child_send_start(struct child *c, const struct strbuf *config);
 int child_send(struct child *c, enum proto_type type, const struct strbuf *payload);
 

@@ -15,6 +15,7 @@
 #include "common/proto_bytes.h"
 #include "common/xalloc.h"
 #include "supervisor/children.h"
+#include "supervisor/elections.h"
 
 /* A checkpoint that has moved so far is committed ahead of the once-a-second rule. */
 #define HURRY_MSGS 16384
@@ -73,7 +74,7 @@ send_position(struct child *c)
 	char resume[32];
 	struct strbuf payload;
 
-	resume_text(c->topic, resume, sizeof resume);
+	resume_text(c->job.topic, resume, sizeof resume);
 	/* Taken out of the file again: should it come back with the same value, it is meant anew. */
 	if (resume[0] == '\0')
 		set_resume_used(c, "");
@@ -89,7 +90,10 @@ void
 child_send_start(struct child *c, const struct strbuf *config)
 {
 	child_send(c, PROTO_CONFIG, config);
-	send_position(c);
+	if (c->kind == JOB_REPLICATE)
+		send_position(c);
+	else if (c->kind == JOB_ELECT)
+		elections_send_elect(c->table->elections, c);
 }
 
 void
@@ -130,6 +134,7 @@ on_ready(struct child *c)
 		return;
 	restart_ready(&c->restart, mono_now());
 	child_set_state(c, CHILD_RUNNING);
+	elections_child_ready(c->table->elections, c);
 }
 
 /* A worker that was told to use resume_from has done so when it knows its position. */
@@ -155,6 +160,8 @@ on_checkpoint(struct child *c, const struct proto_frame *f, struct error *e)
 {
 	struct proto_checkpoint checkpoint;
 
+	if (c->kind != JOB_REPLICATE)
+		return error_set(e, ERR_PROTOCOL, "CHECKPOINT has no business here");
 	if (proto_checkpoint_decode(f->payload, f->len, &checkpoint, e) != 0)
 		return -1;
 	if (c->have_checkpoint)
@@ -295,6 +302,12 @@ dispatch(struct child *c, const struct proto_frame *f, struct error *e)
 		return on_log(c, f, e);
 	case PROTO_INCIDENT:
 		return on_incident(c, f, e);
+	case PROTO_ROLE_DONE:
+	case PROTO_WON:
+	case PROTO_LOST:
+	case PROTO_YIELD:
+	case PROTO_ELECTION:
+		return elections_frame(c->table->elections, c, f, e);
 	default:
 		return error_set(e, ERR_PROTOCOL, "%s has no business here", proto_type_name(f->type));
 	}

@@ -7,7 +7,8 @@
 struct children {
 	struct event_base *base;
 	struct store *store;     /* borrowed */
-	const struct conf *conf; /* borrowed; the one that all topics in the table belong to */
+	const struct jobs *jobs; /* borrowed; what the configuration asks for now */
+	struct elections *elections;
 	char *worker_path;
 	uint64_t last_generation;
 	struct child **list; /* count of them, in the order of the configuration */
@@ -19,15 +20,15 @@ struct children {
 };
 
 /* worker_path is copied. */
-void children_init(struct children *t, struct event_base *base, struct store *store, const struct conf *conf,
+void children_init(struct children *t, struct event_base *base, struct store *store, const struct jobs *jobs,
 		   const char *worker_path, void (*stopped)(void *arg), void *arg);
 /* Kills what still runs. */
 void children_fini(struct children *t);
 
-/* NULL if there is none of that name. */
-struct child *children_find(const struct children *t, const char *key);
+/* NULL if there is none. */
+struct child *children_find(const struct children *t, enum proto_job kind, const char *key);
 /* Adds a child and starts it. */
-struct child *children_add(struct children *t, const struct conf_topic *topic);
+struct child *children_add(struct children *t, const struct job *job);
 /* Marks a child as gone; it is freed when the present turn of the loop is over. */
 void children_drop(struct children *t, struct child *c);
 

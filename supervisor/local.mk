@@ -10,6 +10,10 @@ libsrsupervisor_a_SOURCES = \
 	supervisor/control.h \
 	supervisor/daemon.c \
 	supervisor/daemon.h \
+	supervisor/elections.c \
+	supervisor/elections.h \
+	supervisor/job.c \
+	supervisor/job.h \
 	supervisor/leaders.c \
 	supervisor/leaders.h \
 	supervisor/notify.c \
@@ -24,6 +28,10 @@ libsrsupervisor_a_SOURCES = \
 	supervisor/spawn.h \
 	supervisor/status.c \
 	supervisor/status.h \
+	supervisor/status_elections.c \
+	supervisor/status_elections.h \
+	supervisor/status_json.c \
+	supervisor/status_json.h \
 	supervisor/store.c \
 	supervisor/store.h \
 	supervisor/supervisor.c \

@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "common/text.h"
+#include "supervisor/elections.h"
 #include "supervisor/notify.h"
 
 static void
@@ -74,41 +75,43 @@ struct changes {
 };
 
 static void
-take_topic(struct supervisor *s, const struct conf *old, const struct conf *new,
-	   const struct conf_topic *topic, struct changes *changes)
+take_job(struct supervisor *s, const struct jobs *old, const struct job *job, struct changes *changes)
 {
-	struct child *c = children_find(&s->children, topic->key);
+	struct child *c = children_find(&s->children, job->kind, job_key(job));
 
 	if (c == NULL) {
-		children_add(&s->children, topic);
-		add_text(changes->added, topic->key);
-	} else if (c->topic == NULL || !conf_topic_equal(old, c->topic, new, topic)) {
-		/* A topic that was on its way out and is back counts as changed: its process is ending. */
-		child_set_topic(c, topic);
+		children_add(&s->children, job);
+		add_text(changes->added, job_key(job));
+	} else if (!c->wanted || !job_equal(old, &c->job, &s->jobs, job)) {
+		/* One that was on its way out and is back counts as changed: its process is ending. */
+		child_set_job(c, job);
 		c->starts_of_config = 0;
-		child_drain(c, CHILD_START);
-		add_text(changes->changed, topic->key);
+		if (c->kind == JOB_ELECT)
+			c->replace = true;
+		else
+			child_drain(c, CHILD_START);
+		add_text(changes->changed, job_key(job));
 	} else if (c->restart.permanent) {
-		child_set_topic(c, topic);
+		child_set_job(c, job);
 		child_drain(c, CHILD_START);
-		add_text(changes->retried, topic->key);
+		add_text(changes->retried, job_key(job));
 	} else {
-		child_set_topic(c, topic);
-		if (old->loglevel != new->loglevel)
-			child_set_log_level(c, new->loglevel);
+		child_set_job(c, job);
+		if (old->conf->loglevel != s->conf->loglevel)
+			child_set_log_level(c, s->conf->loglevel);
 		changes->untouched++;
 	}
 }
 
 static void
-remove_missing(struct supervisor *s, const struct conf *new, struct changes *changes)
+remove_missing(struct supervisor *s, struct changes *changes)
 {
 	for (size_t i = 0; i < s->children.count; i++) {
 		struct child *c = s->children.list[i];
 
-		if (c->gone || c->topic == NULL || conf_find_topic(new, c->key) != NULL)
+		if (c->gone || !c->wanted || jobs_find(&s->jobs, c->kind, c->key) != NULL)
 			continue;
-		child_set_topic(c, NULL);
+		child_set_job(c, NULL);
 		add_text(changes->removed, c->key);
 		child_drain(c, CHILD_REMOVE);
 	}
@@ -119,16 +122,19 @@ remove_missing(struct supervisor *s, const struct conf *new, struct changes *cha
 static void
 commit(struct supervisor *s, struct conf *new, struct changes *changes)
 {
-	struct conf *old = s->conf;
+	struct conf *old_conf = s->conf;
+	struct jobs old = s->jobs;
 
 	s->conf = new;
-	s->children.conf = new;
-	remove_missing(s, new, changes);
-	for (size_t i = 0; i < new->topic_count; i++)
-		if (supervisor_selects(s->options, new->topics[i].key))
-			take_topic(s, old, new, &new->topics[i], changes);
+	jobs_make(&s->jobs, new);
+	elections_set_plan(s->children.elections);
+	remove_missing(s, changes);
+	for (size_t i = 0; i < s->jobs.count; i++)
+		take_job(s, &old, &s->jobs.list[i], changes);
 	children_order(&s->children);
-	conf_free(&old);
+	elections_advance(s->children.elections, mono_now());
+	jobs_fini(&old);
+	conf_free(&old_conf);
 }
 
 static json_t *
@@ -136,11 +142,6 @@ commit_and_tell(struct supervisor *s, struct conf *new)
 {
 	struct changes changes = {json_array(), json_array(), json_array(), json_array(), 0};
 
-	for (size_t i = 0; i < s->options->topic_count; i++)
-		if (conf_find_topic(new, s->options->topics[i]) == NULL)
-			log_warn("supervisor",
-				 "reload: topic \"%s\" of the command line is no longer configured",
-				 s->options->topics[i]);
 	commit(s, new, &changes);
 	log_info("supervisor", "reload: %zu added, %zu removed, %zu changed, %zu retried, %lld untouched",
 		 json_array_size(changes.added), json_array_size(changes.removed),
@@ -161,11 +162,15 @@ run(struct supervisor *s)
 
 	if (new == NULL) {
 		answer = refuse(&errors);
-	} else if (supervisor_prepare_conf(s->options, new), acquire(s, new, &e) != 0) {
-		conf_free(&new);
-		answer = refuse_one(e.text);
 	} else {
-		answer = commit_and_tell(s, new);
+		supervisor_note_missing(s->options, new);
+		supervisor_prepare_conf(s->options, new);
+		if (acquire(s, new, &e) == 0) {
+			answer = commit_and_tell(s, new);
+		} else {
+			conf_free(&new);
+			answer = refuse_one(e.text);
+		}
 	}
 	conf_errors_fini(&errors);
 	return answer;

@@ -15,7 +15,7 @@
 static const char *const verb_names[REQUEST_VERB_END] = {
     [REQUEST_UNKNOWN] = "unknown", [REQUEST_STATUS] = "status",   [REQUEST_PAUSE] = "pause",
     [REQUEST_RESUME] = "resume",   [REQUEST_RESTART] = "restart", [REQUEST_RELOAD] = "reload",
-    [REQUEST_STOP] = "stop",       [REQUEST_VERSION] = "version",
+    [REQUEST_STOP] = "stop",       [REQUEST_VERSION] = "version", [REQUEST_STEP_DOWN] = "step-down",
 };
 
 const char *
@@ -33,17 +33,28 @@ find_verb(const char *name)
 	return REQUEST_UNKNOWN;
 }
 
+/* A copy of an optional text, "" if it is not there; -1 with *e if it is something else. */
+static int
+take_text(const json_t *o, const char *key, char **out, struct error *e)
+{
+	const json_t *value = json_object_get(o, key);
+
+	if (value != NULL && !json_is_string(value))
+		return error_set(e, ERR_PROTOCOL, "%s: want a text", key);
+	*out = xstrdup(value != NULL ? json_string_value(value) : "");
+	return 0;
+}
+
 static int
 take_values(const json_t *o, struct request *r, struct error *e)
 {
-	const json_t *verb = json_object_get(o, "verb"), *topic = json_object_get(o, "topic");
+	const json_t *verb = json_object_get(o, "verb");
 
 	if (!json_is_string(verb))
 		return error_set(e, ERR_PROTOCOL, "verb: want a text, as in {\"verb\":\"status\"}");
-	if (topic != NULL && !json_is_string(topic))
-		return error_set(e, ERR_PROTOCOL, "topic: want a text");
+	if (take_text(o, "topic", &r->topic, e) != 0 || take_text(o, "name", &r->election, e) != 0)
+		return -1;
 	r->name = xstrdup(json_string_value(verb));
-	r->topic = xstrdup(topic != NULL ? json_string_value(topic) : "");
 	r->verb = find_verb(r->name);
 	return 0;
 }
@@ -71,7 +82,8 @@ request_fini(struct request *r)
 {
 	free(r->name);
 	free(r->topic);
-	r->name = r->topic = NULL;
+	free(r->election);
+	r->name = r->topic = r->election = NULL;
 }
 
 json_t *

@@ -19,13 +19,15 @@ enum request_verb {
 	REQUEST_RELOAD,
 	REQUEST_STOP,
 	REQUEST_VERSION,
+	REQUEST_STEP_DOWN,
 	REQUEST_VERB_END
 };
 
 struct request {
 	enum request_verb verb;
-	char *name;  /* the verb as it came */
-	char *topic; /* "" where none was given */
+	char *name;     /* the verb as it came */
+	char *topic;    /* "" where none was given */
+	char *election; /* its name; "" where none was given */
 };
 
 /* 0, or -1 with *e: the line makes no sense and its sender is to be dropped. Free with request_fini(). */

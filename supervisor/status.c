@@ -5,42 +5,14 @@
 #include "supervisor/status.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/log.h"
-#include "common/text.h"
-
-/* A topic that is starting or connecting for so long is a trouble, not a phase. */
-#define SETTLING_MS 30000
-
-static json_t *
-text(const char *value)
-{
-	struct strbuf clean;
-	json_t *o;
-
-	strbuf_init(&clean);
-	text_clean(&clean, value, strlen(value));
-	o = json_string(clean.data);
-	strbuf_fini(&clean);
-	return o;
-}
-
-static json_t *
-number(uint64_t value)
-{
-	return value == PROTO_UNKNOWN ? json_null() : json_integer((json_int_t)value);
-}
-
-/* Two digits behind the point are all that means anything; below 0 is unknown. */
-static json_t *
-real(double value)
-{
-	return value < 0 ? json_null() : json_real(round(value * 100) / 100);
-}
+#include "supervisor/elections.h"
+#include "supervisor/status_elections.h"
+#include "supervisor/status_json.h"
 
 /* A gauge, or what the checkpoint says where no process has reported yet. */
 static uint64_t
@@ -51,23 +23,53 @@ gauge_or_checkpoint(const struct child *c, enum proto_gauge g, uint64_t from_che
 	return value == PROTO_UNKNOWN && c->have_checkpoint ? from_checkpoint : value;
 }
 
+/* Where a topic stands is known to who leads it. */
+static bool
+on_standby(const struct supervisor *s, const struct child *c)
+{
+	const struct leader *n = elections_of(s->children.elections, c);
+
+	return n != NULL && n->role == LEADER_STANDBY;
+}
+
+static void
+add_lag(json_t *o, const struct child *c)
+{
+	uint64_t lag_ms = c->totals.gauge[GAUGE_LAG_MS];
+
+	json_object_set_new(o, "lag_msgs", status_number(c->totals.gauge[GAUGE_LAG_MSGS]));
+	json_object_set_new(o, "lag_seconds",
+			    status_real(lag_ms == PROTO_UNKNOWN ? -1 : (double)lag_ms / 1000));
+	json_object_set_new(o, "eta_s", status_real(totals_eta_s(&c->totals)));
+}
+
 static void
 add_position(json_t *o, const struct child *c)
 {
 	const uint64_t *gauge = c->totals.gauge;
-	uint64_t lag_ms = gauge[GAUGE_LAG_MS];
 
-	json_object_set_new(o, "source_last_seq", number(gauge[GAUGE_SOURCE_LAST_SEQ]));
-	json_object_set_new(o, "committed_seq",
-			    number(gauge_or_checkpoint(c, GAUGE_COMMITTED_SEQ, c->checkpoint.source_seq)));
-	json_object_set_new(o, "target_seq",
-			    number(gauge_or_checkpoint(c, GAUGE_TARGET_SEQ, c->checkpoint.target_seq)));
-	json_object_set_new(o, "lag_msgs", number(gauge[GAUGE_LAG_MSGS]));
-	json_object_set_new(o, "lag_seconds", real(lag_ms == PROTO_UNKNOWN ? -1 : (double)lag_ms / 1000));
-	json_object_set_new(o, "rate_msgs", real(c->totals.copied.per_second));
-	json_object_set_new(o, "eta_s", real(totals_eta_s(&c->totals)));
-	json_object_set_new(o, "inflight", number(gauge[GAUGE_INFLIGHT_MSGS]));
-	json_object_set_new(o, "window", number(gauge[GAUGE_WINDOW_MSGS]));
+	json_object_set_new(o, "source_last_seq", status_number(gauge[GAUGE_SOURCE_LAST_SEQ]));
+	json_object_set_new(
+	    o, "committed_seq",
+	    status_number(gauge_or_checkpoint(c, GAUGE_COMMITTED_SEQ, c->checkpoint.source_seq)));
+	json_object_set_new(
+	    o, "target_seq",
+	    status_number(gauge_or_checkpoint(c, GAUGE_TARGET_SEQ, c->checkpoint.target_seq)));
+	json_object_set_new(o, "rate_msgs", status_real(c->totals.copied.per_second));
+	json_object_set_new(o, "inflight", status_number(gauge[GAUGE_INFLIGHT_MSGS]));
+	json_object_set_new(o, "window", status_number(gauge[GAUGE_WINDOW_MSGS]));
+	add_lag(o, c);
+}
+
+static void
+hide_position(json_t *o)
+{
+	static const char *const leader_only[] = {"source_last_seq", "committed_seq", "target_seq",
+						  "lag_msgs",        "lag_seconds",   "eta_s",
+						  "rate_msgs",       "inflight",      "window"};
+
+	for (size_t i = 0; i < sizeof leader_only / sizeof leader_only[0]; i++)
+		json_object_set_new(o, leader_only[i], json_null());
 }
 
 static void
@@ -75,13 +77,13 @@ add_counters(json_t *o, const struct child *c)
 {
 	json_t *all = json_object();
 
-	json_object_set_new(o, "copied", number(totals_counter(&c->totals, COUNTER_COPIED_MSGS)));
-	json_object_set_new(o, "skipped", number(totals_counter(&c->totals, COUNTER_SKIPPED_MSGS)));
-	json_object_set_new(o, "failed", number(totals_counter(&c->totals, COUNTER_FAILED_MSGS)));
-	json_object_set_new(o, "rewinds", number(totals_counter(&c->totals, COUNTER_REWINDS)));
+	json_object_set_new(o, "copied", status_number(totals_counter(&c->totals, COUNTER_COPIED_MSGS)));
+	json_object_set_new(o, "skipped", status_number(totals_counter(&c->totals, COUNTER_SKIPPED_MSGS)));
+	json_object_set_new(o, "failed", status_number(totals_counter(&c->totals, COUNTER_FAILED_MSGS)));
+	json_object_set_new(o, "rewinds", status_number(totals_counter(&c->totals, COUNTER_REWINDS)));
 	for (int i = 0; i < COUNTER_END; i++)
 		json_object_set_new(all, proto_counter_name((enum proto_counter)i),
-				    number(totals_counter(&c->totals, (enum proto_counter)i)));
+				    status_number(totals_counter(&c->totals, (enum proto_counter)i)));
 	json_object_set_new(o, "counters", all);
 }
 
@@ -95,9 +97,10 @@ add_process(json_t *o, const struct child *c, struct mono now)
 	json_object_set_new(o, "generation", lives ? json_integer((json_int_t)c->generation) : json_null());
 	json_object_set_new(o, "restarts", json_integer(c->starts > 0 ? c->starts - 1 : 0));
 	json_object_set_new(o, "uptime_s",
-			    lives ? real((double)(now.ns - c->started.ns) / 1e9) : json_null());
+			    lives ? status_real((double)(now.ns - c->started.ns) / 1e9) : json_null());
 	json_object_set_new(o, "paused", json_boolean(c->paused));
-	json_object_set_new(o, "last_exit", c->last_exit[0] != '\0' ? text(c->last_exit) : json_null());
+	json_object_set_new(o, "last_exit",
+			    c->last_exit[0] != '\0' ? status_text(c->last_exit) : json_null());
 	json_object_set_new(o, "last_exit_time",
 			    c->last_exit[0] != '\0'
 				? json_string(rfc3339_format(time, sizeof time, c->last_exit_ms))
@@ -105,48 +108,30 @@ add_process(json_t *o, const struct child *c, struct mono now)
 }
 
 static json_t *
-topic_status(const struct child *c, struct mono now)
+topic_status(const struct supervisor *s, const struct child *c, struct mono now)
 {
 	json_t *o = json_object();
 	char reason[PROTO_MAX_TEXT + 256];
 	enum worker_state state = child_shown_state(c, now, reason, sizeof reason);
 
-	json_object_set_new(o, "name", text(c->key));
-	json_object_set_new(o, "worker", text(c->worker));
+	json_object_set_new(o, "name", status_text(c->key));
+	json_object_set_new(o, "worker", status_text(c->worker));
 	json_object_set_new(o, "state", json_string(worker_state_name(state)));
-	json_object_set_new(o, "reason", text(reason));
-	json_object_set_new(o, "role", json_string("none"));
-	json_object_set_new(o, "term", json_null());
+	json_object_set_new(o, "reason", status_text(reason));
+	status_add_role(o, s, c);
 	add_process(o, c, now);
-	add_position(o, c);
+	if (on_standby(s, c))
+		hide_position(o);
+	else
+		add_position(o, c);
 	add_counters(o, c);
 	return o;
 }
 
-/* What is wrong with a topic, in words for "problems"; false if nothing is. */
 static bool
-topic_problem(const struct child *c, struct mono now, struct strbuf *out)
+is_topic(const struct child *c)
 {
-	char reason[PROTO_MAX_TEXT + 256];
-	enum worker_state state = child_shown_state(c, now, reason, sizeof reason);
-
-	switch (state) {
-	case WORKER_STARTING:
-	case WORKER_CONNECTING:
-		if (mono_ms_between(c->reported_since, now) < SETTLING_MS)
-			return false;
-		break;
-	case WORKER_HOLDING:
-	case WORKER_HALTED:
-	case WORKER_WAITING:
-		break;
-	default:
-		return false;
-	}
-	strbuf_addf(out, "topic \"%s\": %s", c->key, worker_state_name(state));
-	if (reason[0] != '\0')
-		strbuf_addf(out, ": %s", reason);
-	return true;
+	return c->kind == JOB_REPLICATE && !c->gone;
 }
 
 static json_t *
@@ -158,14 +143,19 @@ problems(const struct supervisor *s, struct mono now)
 	strbuf_init(&words);
 	if (store_problem(s->store)[0] != '\0') {
 		strbuf_addf(&words, "state: %s", store_problem(s->store));
-		json_array_append_new(all, text(words.data));
+		json_array_append_new(all, status_text(words.data));
 	}
 	for (size_t i = 0; i < s->children.count; i++) {
+		const struct child *c = s->children.list[i];
+		char label[512];
+
+		snprintf(label, sizeof label, "topic \"%s\"", c->key);
 		strbuf_reset(&words);
-		if (!s->children.list[i]->gone && topic_problem(s->children.list[i], now, &words))
-			json_array_append_new(all, text(words.data));
+		if (is_topic(c) && status_child_problem(c, label, now, &words))
+			json_array_append_new(all, status_text(words.data));
 	}
 	strbuf_fini(&words);
+	status_election_problems(s, now, all);
 	return all;
 }
 
@@ -193,21 +183,23 @@ status_build(const struct supervisor *s)
 	char node[256] = "";
 
 	gethostname(node, sizeof node - 1);
-	json_object_set_new(o, "name", text(s->conf->name));
-	json_object_set_new(o, "node", text(node));
+	json_object_set_new(o, "name", status_text(s->conf->name));
+	json_object_set_new(o, "node", status_text(node));
 	json_object_set_new(o, "version", json_string(SR_VERSION));
 	json_object_set_new(o, "pid", json_integer(getpid()));
-	json_object_set_new(o, "uptime_s", real((double)(now.ns - s->started.ns) / 1e9));
+	json_object_set_new(o, "uptime_s", status_real((double)(now.ns - s->started.ns) / 1e9));
 	json_object_set_new(o, "stopping", json_boolean(s->children.stopping));
-	json_object_set_new(o, "config", text(s->options->config_path));
+	json_object_set_new(o, "config", status_text(s->options->config_path));
 	json_object_set_new(o, "state_problem",
-			    store_problem(s->store)[0] != '\0' ? text(store_problem(s->store)) : json_null());
+			    store_problem(s->store)[0] != '\0' ? status_text(store_problem(s->store))
+							       : json_null());
 	add_verdict(o, wrong);
 	for (size_t i = 0; i < s->children.count; i++)
-		if (!s->children.list[i]->gone)
-			json_array_append_new(topics, topic_status(s->children.list[i], now));
+		if (is_topic(s->children.list[i]))
+			json_array_append_new(topics, topic_status(s, s->children.list[i], now));
 	json_object_set_new(o, "topics", topics);
-	json_object_set_new(o, "elections", json_array());
+	json_object_set_new(o, "heartbeat", status_heartbeat(s, now));
+	json_object_set_new(o, "elections", status_elections(s, now));
 	return o;
 }
 
@@ -247,10 +239,11 @@ status_log(const struct supervisor *s)
 	json_t *wrong = problems(s, now);
 
 	log_info("supervisor", "status: %s, %zu topics, %zu problems, up %.0f s",
-		 json_array_size(wrong) == 0 ? "all is well" : "not all is well", s->children.count,
+		 json_array_size(wrong) == 0 ? "all is well" : "not all is well", s->conf->topic_count,
 		 json_array_size(wrong), (double)(now.ns - s->started.ns) / 1e9);
 	json_decref(wrong);
 	for (size_t i = 0; i < s->children.count; i++)
-		if (!s->children.list[i]->gone)
+		if (is_topic(s->children.list[i]))
 			log_topic(s->children.list[i], now);
+	status_log_elections(s, now);
 }

@@ -100,6 +100,12 @@ store_get_checkpoint(struct store *s, const char *topic, const char *worker, str
 }
 
 void
+store_put_leadership(struct store *s, const struct state_leadership *rows, size_t count)
+{
+	state_put_leadership(s->state, rows, count);
+}
+
+void
 store_incident(struct store *s, const char *topic, const char *kind, const char *detail)
 {
 	state_add_incident(s->state, wall_ms(), topic, kind, detail);

@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/proto.h"
+#include "state/state.h"
 
 struct store;
 
@@ -21,6 +22,8 @@ void store_put_checkpoint(struct store *s, const char *topic, const char *worker
 			  const struct proto_checkpoint *c);
 /* Whether there is one; *c is then the caller's, to free with proto_checkpoint_fini(). */
 bool store_get_checkpoint(struct store *s, const char *topic, const char *worker, struct proto_checkpoint *c);
+/* The whole table `leadership` as it is now. */
+void store_put_leadership(struct store *s, const struct state_leadership *rows, size_t count);
 void store_incident(struct store *s, const char *topic, const char *kind, const char *detail);
 
 /* What is remembered about a topic: value "" is the same as none. */

@@ -28,15 +28,41 @@
 
 /* ---- configuration ---- */
 
-bool
-supervisor_selects(const struct supervisor_options *options, const char *topic)
+/* A topic is selected by its name, and a partition by that of its section too. */
+static bool
+names_topic(const char *name, const struct conf_topic *topic)
 {
-	if (options->topic_count == 0)
-		return true;
+	return strcmp(name, topic->key) == 0 || strcmp(name, topic->group) == 0;
+}
+
+static bool
+is_selected(const void *arg, const struct conf_topic *topic)
+{
+	const struct supervisor_options *options = arg;
+
 	for (size_t i = 0; i < options->topic_count; i++)
-		if (strcmp(options->topics[i], topic) == 0)
+		if (names_topic(options->topics[i], topic))
 			return true;
 	return false;
+}
+
+static bool
+has_topic(const struct conf *conf, const char *name)
+{
+	for (size_t i = 0; i < conf->topic_count; i++)
+		if (names_topic(name, &conf->topics[i]))
+			return true;
+	return false;
+}
+
+void
+supervisor_note_missing(const struct supervisor_options *options, const struct conf *conf)
+{
+	for (size_t i = 0; i < options->topic_count; i++)
+		if (!has_topic(conf, options->topics[i]))
+			log_warn("supervisor",
+				 "reload: topic \"%s\" of the command line is no longer configured",
+				 options->topics[i]);
 }
 
 void
@@ -49,20 +75,11 @@ supervisor_prepare_conf(const struct supervisor_options *options, struct conf *c
 		free(conf->logfile);
 		conf->logfile = xstrdup("syslog");
 	}
-}
-
-static struct conf *
-load_conf(const struct supervisor_options *options)
-{
-	struct conf_errors errors = {0};
-	struct conf *conf = conf_load(options->config_path, &errors);
-
-	for (size_t i = 0; i < errors.count; i++)
-		fprintf(stderr, "%s\n", errors.text[i]);
-	conf_errors_fini(&errors);
-	if (conf != NULL)
-		supervisor_prepare_conf(options, conf);
-	return conf;
+	if (options->topic_count == 0)
+		return;
+	/* What does not run here must not be campaigned for either. */
+	conf_keep_topics(conf, is_selected, options);
+	conf->heartbeat.set = false;
 }
 
 /* Names the first topic that does not exist, and those that do. */
@@ -70,7 +87,7 @@ static int
 check_topics(const struct supervisor_options *options, const struct conf *conf)
 {
 	for (size_t i = 0; i < options->topic_count; i++) {
-		if (conf_find_topic(conf, options->topics[i]) != NULL)
+		if (has_topic(conf, options->topics[i]))
 			continue;
 		fprintf(stderr,
 			"stream-replicator: topic \"%s\" is not in %s, which has:", options->topics[i],
@@ -81,6 +98,26 @@ check_topics(const struct supervisor_options *options, const struct conf *conf)
 		return -1;
 	}
 	return 0;
+}
+
+/* NULL with the program's exit code in *rc, told on stderr. */
+static struct conf *
+load_conf(const struct supervisor_options *options, int *rc)
+{
+	struct conf_errors errors = {0};
+	struct conf *conf = conf_load(options->config_path, &errors);
+
+	for (size_t i = 0; i < errors.count; i++)
+		fprintf(stderr, "%s\n", errors.text[i]);
+	conf_errors_fini(&errors);
+	*rc = PROTO_EXIT_PERMANENT;
+	if (conf != NULL && check_topics(options, conf) != 0) {
+		*rc = PROTO_EXIT_USAGE;
+		conf_free(&conf);
+	}
+	if (conf != NULL)
+		supervisor_prepare_conf(options, conf);
+	return conf;
 }
 
 int
@@ -221,9 +258,8 @@ make_state_dir(const char *dir, struct error *e)
 static void
 start_children(struct supervisor *s)
 {
-	for (size_t i = 0; i < s->conf->topic_count; i++)
-		if (supervisor_selects(s->options, s->conf->topics[i].key))
-			children_add(&s->children, &s->conf->topics[i]);
+	for (size_t i = 0; i < s->jobs.count; i++)
+		children_add(&s->children, &s->jobs.list[i]);
 }
 
 /* Order: what another running supervisor would hold is taken first, before anything of it is touched. */
@@ -243,7 +279,7 @@ start(struct supervisor *s, const char *worker_path, struct error *e)
 	if (watch_signals(s, e) != 0 || start_ticking(s, e) != 0)
 		return -1;
 	s->store = store_new(s->conf->state_dir);
-	children_init(&s->children, s->base, s->store, s->conf, worker_path, on_stopped, s);
+	children_init(&s->children, s->base, s->store, &s->jobs, worker_path, on_stopped, s);
 	log_info("supervisor", "stream-replicator %s started, pid %d, site \"%s\", configuration %s",
 		 SR_VERSION, (int)getpid(), s->conf->name, s->options->config_path);
 	return 0;
@@ -314,12 +350,12 @@ supervisor_run(const struct supervisor_options *options)
 	int rc;
 
 	prepare_process();
-	s.conf = load_conf(options);
+	s.conf = load_conf(options, &rc);
 	if (s.conf == NULL)
-		return PROTO_EXIT_PERMANENT;
-	if (check_topics(options, s.conf) != 0) {
-		rc = PROTO_EXIT_USAGE;
-	} else if ((worker_path = spawn_worker_path(&e)) == NULL) {
+		return rc;
+	jobs_make(&s.jobs, s.conf);
+	worker_path = spawn_worker_path(&e);
+	if (worker_path == NULL) {
 		fprintf(stderr, "stream-replicator: %s\n", e.text);
 		rc = EXIT_FAILURE;
 	} else {
@@ -328,6 +364,7 @@ supervisor_run(const struct supervisor_options *options)
 		rc = run(&s, worker_path);
 	}
 	free(worker_path);
+	jobs_fini(&s.jobs);
 	conf_free(&s.conf);
 	return rc;
 }

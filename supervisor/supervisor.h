@@ -28,6 +28,7 @@ struct supervisor {
 	const struct supervisor_options *options; /* borrowed */
 	struct event_base *base;
 	struct conf *conf;
+	struct jobs jobs; /* what conf asks for */
 	struct store *store;
 	struct control *control;
 	struct children children;
@@ -49,9 +50,9 @@ int supervisor_run(const struct supervisor_options *options);
 /* For the verbs and signals: */
 /* Drains and ends; a second call ends at once. */
 void supervisor_stop(struct supervisor *s);
-/* Whether the topic is among those that --topic selects. */
-bool supervisor_selects(const struct supervisor_options *options, const char *topic);
-/* Applies the command line to a configuration that was just loaded. */
+/* Logs which topics of the command line the configuration does not have. */
+void supervisor_note_missing(const struct supervisor_options *options, const struct conf *conf);
+/* Applies the command line to a configuration that was just loaded: afterwards it has only what runs here. */
 void supervisor_prepare_conf(const struct supervisor_options *options, struct conf *conf);
 /* Opens the log as conf has it, if it is not open that way. On failure the old one stays. */
 int supervisor_open_log(struct supervisor *s, const struct conf *conf, struct error *e);

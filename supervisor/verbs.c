@@ -1,5 +1,6 @@
 /* The verbs of the control socket. Runs in the supervisor; each verb is one function and one reply. */
 #include "common/log.h"
+#include "supervisor/elections.h"
 #include "supervisor/reload.h"
 #include "supervisor/status.h"
 #include "supervisor/supervisor.h"
@@ -33,13 +34,29 @@ answer_restart(struct supervisor *s, const struct request *r, struct child *c)
 static json_t *
 answer_for_topic(struct supervisor *s, const struct request *r)
 {
-	struct child *c = children_find(&s->children, r->topic);
+	struct child *c = children_find(&s->children, JOB_REPLICATE, r->topic);
 
 	if (r->topic[0] == '\0')
 		return request_refusal("%s: no topic given", r->name);
-	if (c == NULL || c->topic == NULL)
+	if (c == NULL || !c->wanted)
 		return request_refusal("topic \"%s\" does not exist here", r->topic);
 	return r->verb == REQUEST_RESTART ? answer_restart(s, r, c) : answer_pause(s, r, c);
+}
+
+static json_t *
+answer_step_down(struct supervisor *s, const struct request *r)
+{
+	struct error e = ERROR_INIT;
+
+	if (r->election[0] == '\0')
+		return request_refusal("%s: no name given, as in {\"verb\":\"step-down\",\"name\":\"X\"}",
+				       r->name);
+	if (s->children.stopping)
+		return request_refusal("stream-replicator is stopping: it gives up all that it leads");
+	if (elections_step_down(s->children.elections, r->election, &e) != 0)
+		return request_refusal("%s", e.text);
+	log_info("supervisor", "step-down of \"%s\" asked for", r->election);
+	return json_pack("{s:b, s:s}", "ok", 1, "name", r->election);
 }
 
 static json_t *
@@ -68,6 +85,8 @@ verbs_answer(void *arg, const struct request *r)
 		return reload_run(s);
 	case REQUEST_STOP:
 		return answer_stop(s);
+	case REQUEST_STEP_DOWN:
+		return answer_step_down(s, r);
 	case REQUEST_VERSION:
 		return json_pack("{s:b, s:s}", "ok", 1, "version", SR_VERSION);
 	case REQUEST_UNKNOWN:
