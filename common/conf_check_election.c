@@ -9,6 +9,7 @@
 
 #include "common/conf_sections.h"
 #include "common/election_plan.h"
+#include "common/nats/endpoint.h"
 #include "common/proto.h"
 #include "common/subject.h"
 #include "common/xalloc.h"
@@ -43,6 +44,18 @@ section_of(const struct conf_build *b, const void *base)
 }
 
 /* ---- sections -------------------------------------------------------------------------------------- */
+
+static void
+check_url(const struct conf_build *b, size_t section, const char *url, const struct conf_tls *tls)
+{
+	struct endpoint ep;
+
+	if (section == 0 || *url == '\0' || endpoint_parse(url, tls, &ep, NULL) != 0)
+		return;
+	if (ep.tls_handshake_first && !ep.tls)
+		PROBLEM(b, section, "url", "url: option tls_handshake_first without TLS, want tls://");
+	endpoint_fini(&ep);
+}
 
 /* Files that nothing would use. */
 static void
@@ -103,6 +116,7 @@ check_heartbeat(const struct conf_build *b)
 		return;
 	if (h->subject_count == 0 && b->parsed->complete[section])
 		conf_scan_section_problem(b->scan, section, "no section subject, want at least one");
+	check_url(b, section, h->url, &h->tls);
 	for (size_t i = 0; i < h->subject_count; i++)
 		check_subject_headers(b, &h->subjects[i]);
 	if (h->leader_election)
@@ -283,6 +297,7 @@ conf_check_election(const struct conf_build *b)
 	struct candidate *candidates = xcalloc(b->topic_count + 1, sizeof *candidates);
 	struct election_plan plan;
 
+	check_url(b, section_of(b, &b->conf->election), b->conf->election.url, &b->conf->election.tls);
 	check_tls(b);
 	check_heartbeat(b);
 	check_key_alone(b);

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/clock.h"
 #include "common/conf_lex.h"
 #include "common/nats/endpoint.h"
 #include "common/subject.h"
@@ -24,9 +23,8 @@
 
 /* ---- helpers --------------------------------------------------------------------------------------- */
 
-/* Without quotes where it is plain, so that people find it as they would have written it. */
-static void
-write_value(struct strbuf *out, const char *text)
+void
+conf_value_write(struct strbuf *out, const char *text)
 {
 	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.";
 
@@ -36,8 +34,8 @@ write_value(struct strbuf *out, const char *text)
 		conf_lex_quote(text, out);
 }
 
-static int
-check_bounds(const struct conf_option *o, int64_t value, struct error *e)
+int
+conf_value_check_bounds(const struct conf_option *o, int64_t value, struct error *e)
 {
 	struct strbuf min, max;
 
@@ -94,7 +92,7 @@ print_text(const struct conf_option *o, const void *base, enum conf_print_mode m
 	(void)mode;
 	if (*text == '\0' && o->initial == NULL)
 		return false;
-	write_value(out, text);
+	conf_value_write(out, text);
 	return true;
 }
 
@@ -227,7 +225,7 @@ print_url(const struct conf_option *o, const void *base, enum conf_print_mode mo
 	if (*text == '\0')
 		return false;
 	masked = mode == CONF_PRINT_SECRET ? xstrdup(text) : endpoint_mask(text);
-	write_value(out, masked);
+	conf_value_write(out, masked);
 	free(masked);
 	return true;
 }
@@ -322,14 +320,14 @@ parse_duration(const struct conf_option *o, const char *text, void *base, struct
 {
 	int64_t ms;
 
-	if (units_parse_duration(text, &ms, e) != 0 || check_bounds(o, ms, e) != 0)
+	if (units_parse_duration(text, &ms, e) != 0 || conf_value_check_bounds(o, ms, e) != 0)
 		return -1;
 	*FIELD(int64_t, o, base) = ms;
 	return 0;
 }
 
-static void
-print_duration_number(int64_t value, struct strbuf *out)
+void
+conf_value_duration_number(int64_t value, struct strbuf *out)
 {
 	char buf[UNITS_SIZE];
 
@@ -344,7 +342,7 @@ print_duration(const struct conf_option *o, const void *base, enum conf_print_mo
 	(void)mode;
 	if (ms == 0 && o->initial == NULL)
 		return false;
-	print_duration_number(ms, out);
+	conf_value_duration_number(ms, out);
 	return true;
 }
 
@@ -353,7 +351,7 @@ parse_size(const struct conf_option *o, const char *text, void *base, struct err
 {
 	uint64_t bytes;
 
-	if (units_parse_size(text, &bytes, e) != 0 || check_bounds(o, (int64_t)bytes, e) != 0)
+	if (units_parse_size(text, &bytes, e) != 0 || conf_value_check_bounds(o, (int64_t)bytes, e) != 0)
 		return -1;
 	*FIELD(uint64_t, o, base) = bytes;
 	return 0;
@@ -380,14 +378,14 @@ parse_count(const struct conf_option *o, const char *text, void *base, struct er
 {
 	uint64_t count;
 
-	if (units_parse_count(text, &count, e) != 0 || check_bounds(o, (int64_t)count, e) != 0)
+	if (units_parse_count(text, &count, e) != 0 || conf_value_check_bounds(o, (int64_t)count, e) != 0)
 		return -1;
 	*FIELD(uint32_t, o, base) = (uint32_t)count;
 	return 0;
 }
 
-static void
-print_count_number(int64_t value, struct strbuf *out)
+void
+conf_value_count_number(int64_t value, struct strbuf *out)
 {
 	strbuf_addf(out, "%" PRId64, value);
 }
@@ -396,7 +394,7 @@ static bool
 print_count(const struct conf_option *o, const void *base, enum conf_print_mode mode, struct strbuf *out)
 {
 	(void)mode;
-	print_count_number(*CONST_FIELD(uint32_t, o, base), out);
+	conf_value_count_number(*CONST_FIELD(uint32_t, o, base), out);
 	return true;
 }
 
@@ -425,7 +423,7 @@ print_rate(const struct conf_option *o, const void *base, enum conf_print_mode m
 		rate = (struct units_rate){field->bytes_per_second, true};
 	if (rate.per_second <= 0)
 		return false;
-	write_value(out, units_format_rate(buf, sizeof buf, rate));
+	conf_value_write(out, units_format_rate(buf, sizeof buf, rate));
 	return true;
 }
 
@@ -470,199 +468,6 @@ print_choice(const struct conf_option *o, const void *base, enum conf_print_mode
 	return true;
 }
 
-/* ---- where to start -------------------------------------------------------------------------------- */
-
-static int
-parse_start_sequence(const struct conf_option *o, const char *text, void *base, struct error *e)
-{
-	struct conf_topic *t = base;
-	uint64_t seq;
-
-	if (units_parse_count(text, &seq, e) != 0 || check_bounds(o, (int64_t)seq, e) != 0)
-		return -1;
-	t->start_sequence = seq;
-	t->start = START_SEQUENCE;
-	return 0;
-}
-
-static bool
-print_start_sequence(const struct conf_option *o, const void *base, enum conf_print_mode mode,
-		     struct strbuf *out)
-{
-	const struct conf_topic *t = base;
-
-	(void)o;
-	(void)mode;
-	if (t->start == START_SEQUENCE)
-		strbuf_addf(out, "%" PRIu64, t->start_sequence);
-	return t->start == START_SEQUENCE;
-}
-
-static int
-parse_start_time(const struct conf_option *o, const char *text, void *base, struct error *e)
-{
-	struct conf_topic *t = base;
-	int64_t ns;
-
-	(void)o;
-	if (rfc3339_parse(text, &ns) != 0 || ns < 0)
-		return error_set(e, ERR_CONFIG, "no RFC 3339 time, want one like 2026-01-31T12:00:00Z");
-	t->start_time_ms = ns / 1000000;
-	t->start = START_TIME;
-	return 0;
-}
-
-static bool
-print_start_time(const struct conf_option *o, const void *base, enum conf_print_mode mode, struct strbuf *out)
-{
-	const struct conf_topic *t = base;
-	char buf[RFC3339_SIZE];
-
-	(void)o;
-	(void)mode;
-	if (t->start == START_TIME)
-		write_value(out, rfc3339_format(buf, sizeof buf, t->start_time_ms));
-	return t->start == START_TIME;
-}
-
-static int
-parse_start_delta(const struct conf_option *o, const char *text, void *base, struct error *e)
-{
-	struct conf_topic *t = base;
-
-	if (parse_duration(o, text, base, e) != 0)
-		return -1;
-	t->start = START_DELTA;
-	return 0;
-}
-
-static bool
-print_start_delta(const struct conf_option *o, const void *base, enum conf_print_mode mode,
-		  struct strbuf *out)
-{
-	const struct conf_topic *t = base;
-
-	return t->start == START_DELTA && print_duration(o, base, mode, out);
-}
-
-static int
-parse_start_at_end(const struct conf_option *o, const char *text, void *base, struct error *e)
-{
-	struct conf_topic *t = base;
-	bool at_end;
-
-	(void)o;
-	if (units_parse_bool(text, &at_end, e) != 0)
-		return -1;
-	if (at_end)
-		t->start = START_AT_END;
-	return 0;
-}
-
-static bool
-print_start_at_end(const struct conf_option *o, const void *base, enum conf_print_mode mode,
-		   struct strbuf *out)
-{
-	const struct conf_topic *t = base;
-
-	(void)o;
-	(void)mode;
-	if (t->start == START_AT_END)
-		strbuf_adds(out, "true");
-	return t->start == START_AT_END;
-}
-
-static int
-parse_resume(const struct conf_option *o, const char *text, void *base, struct error *e)
-{
-	struct conf_topic *t = base;
-	uint64_t seq;
-
-	(void)o;
-	if (strcmp(text, "target") == 0) {
-		t->resume_from = RESUME_TARGET;
-	} else if (strcmp(text, "checkpoint") == 0) {
-		t->resume_from = RESUME_CHECKPOINT;
-	} else if (units_parse_count(text, &seq, NULL) == 0 && seq > 0) {
-		t->resume_from = RESUME_SEQUENCE;
-		t->resume_sequence = seq;
-	} else {
-		return error_set(e, ERR_CONFIG, "want target, checkpoint or a source sequence from 1 on");
-	}
-	return 0;
-}
-
-static bool
-print_resume(const struct conf_option *o, const void *base, enum conf_print_mode mode, struct strbuf *out)
-{
-	const struct conf_topic *t = base;
-
-	(void)o;
-	(void)mode;
-	if (t->resume_from == RESUME_SEQUENCE)
-		strbuf_addf(out, "%" PRIu64, t->resume_sequence);
-	else if (t->resume_from != RESUME_NONE)
-		strbuf_adds(out, t->resume_from == RESUME_TARGET ? "target" : "checkpoint");
-	return t->resume_from != RESUME_NONE;
-}
-
-/* ---- checked and not kept -------------------------------------------------------------------------- */
-
-static int
-parse_one_worker(const struct conf_option *o, const char *text, void *base, struct error *e)
-{
-	uint64_t count;
-
-	(void)o;
-	(void)base;
-	if (units_parse_count(text, &count, e) != 0)
-		return -1;
-	if (count == 0)
-		return error_set(e, ERR_CONFIG, "want 1");
-	return count == 1 ? 0 : error_set(e, ERR_CONFIG, CONF_LATER_TEXT ", want 1");
-}
-
-static int
-parse_partitions(const struct conf_option *o, const char *text, void *base, struct error *e)
-{
-	uint64_t count;
-
-	(void)base;
-	if (units_parse_count(text, &count, e) != 0)
-		return -1;
-	return check_bounds(o, count > INT64_MAX ? INT64_MAX : (int64_t)count, e);
-}
-
-static int
-parse_tls_scheme(const struct conf_option *o, const char *text, void *base, struct error *e)
-{
-	(void)o;
-	(void)base;
-	if (strcmp(text, "puppet") == 0)
-		return error_set(e, ERR_CONFIG, CONF_LATER_TEXT ", want manual");
-	return strcmp(text, "manual") == 0 ? 0 : error_set(e, ERR_CONFIG, "want manual");
-}
-
-static int
-parse_ignored(const struct conf_option *o, const char *text, void *base, struct error *e)
-{
-	bool value;
-
-	(void)o;
-	(void)base;
-	return units_parse_bool(text, &value, e);
-}
-
-static bool
-print_nothing(const struct conf_option *o, const void *base, enum conf_print_mode mode, struct strbuf *out)
-{
-	(void)o;
-	(void)base;
-	(void)mode;
-	(void)out;
-	return false;
-}
-
 /* ---- the types ------------------------------------------------------------------------------------- */
 
 #define TEXT_TYPE(argument_, parse_)                                                                         \
@@ -692,36 +497,13 @@ const struct conf_type conf_type_bool = {
 const struct conf_type conf_type_duration = {.argument = "duration",
 					     .parse = parse_duration,
 					     .print = print_duration,
-					     .print_number = print_duration_number};
+					     .print_number = conf_value_duration_number};
 const struct conf_type conf_type_size = {
     .argument = "size", .parse = parse_size, .print = print_size, .print_number = print_size_number};
-const struct conf_type conf_type_count = {
-    .argument = "number", .parse = parse_count, .print = print_count, .print_number = print_count_number};
+const struct conf_type conf_type_count = {.argument = "number",
+					  .parse = parse_count,
+					  .print = print_count,
+					  .print_number = conf_value_count_number};
 const struct conf_type conf_type_rate = {.argument = "rate", .parse = parse_rate, .print = print_rate};
 const struct conf_type conf_type_choice = {
     .argument = "choice", .parse = parse_choice, .print = print_choice};
-const struct conf_type conf_type_start_sequence = {.argument = "sequence",
-						   .parse = parse_start_sequence,
-						   .print = print_start_sequence,
-						   .print_number = print_count_number};
-const struct conf_type conf_type_start_time = {
-    .argument = "time", .parse = parse_start_time, .print = print_start_time};
-const struct conf_type conf_type_start_delta = {.argument = "duration",
-						.parse = parse_start_delta,
-						.print = print_start_delta,
-						.print_number = print_duration_number};
-const struct conf_type conf_type_start_at_end = {
-    .argument = "true | false", .parse = parse_start_at_end, .print = print_start_at_end};
-const struct conf_type conf_type_resume = {
-    .argument = "target | checkpoint | sequence", .parse = parse_resume, .print = print_resume};
-const struct conf_type conf_type_one_worker = {
-    .argument = "1", .parse = parse_one_worker, .print = print_nothing};
-/* What it makes is there in its place: topics. */
-const struct conf_type conf_type_partitions = {.argument = "number",
-					       .parse = parse_partitions,
-					       .print = print_nothing,
-					       .print_number = print_count_number};
-const struct conf_type conf_type_tls_scheme = {
-    .argument = "manual", .parse = parse_tls_scheme, .print = print_nothing};
-const struct conf_type conf_type_ignored = {
-    .argument = "true | false", .parse = parse_ignored, .print = print_nothing};

@@ -37,6 +37,15 @@ extern const struct conf_type conf_type_text, conf_type_path, conf_type_site, co
 
 #define CONF_LATER_TEXT "not supported in this version"
 
+/* For the types themselves. Appends a value, without quotes where it is plain, so that people find it as they
+ * would have written it. */
+void conf_value_write(struct strbuf *out, const char *text);
+/* Returns 0, or -1 with *e if the value is out of the option's bounds. */
+int conf_value_check_bounds(const struct conf_option *o, int64_t value, struct error *e);
+/* Printers of numbers, as struct conf_type has them. */
+void conf_value_count_number(int64_t value, struct strbuf *out);
+void conf_value_duration_number(int64_t value, struct strbuf *out);
+
 /* Whether the text can stand in headers and between others: no blank, control character, or any of also. */
 bool conf_word_valid(const char *text, const char *also);
 

@@ -32,6 +32,7 @@ libsrcommon_a_SOURCES = \
 	common/conf_sections.h \
 	common/conf_value.c \
 	common/conf_value.h \
+	common/conf_value_topic.c \
 	common/election_plan.c \
 	common/election_plan.h \
 	common/election_value.c \
