@@ -17,6 +17,8 @@
 #include <unistd.h>
 
 #include "admin/command.h"
+#include "admin/connect_election.h"
+#include "admin/connect_say.h"
 #include "admin/session.h"
 #include "admin/status_table.h"
 #include "common/clock.h"
@@ -39,37 +41,6 @@ struct check {
 	char subject[SUBJECT_MAX];     /* one that copies may have; "" if none is known */
 	unsigned problems;
 };
-
-/* ---- output -------------------------------------------------------------------------------------- */
-
-static void say(const char *what, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void
-say(const char *what, const char *fmt, ...)
-{
-	va_list ap;
-
-	printf("  %-8s ", what);
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	va_end(ap);
-	putchar('\n');
-}
-
-static void problem(struct check *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void
-problem(struct check *c, const char *fmt, ...)
-{
-	va_list ap;
-
-	c->problems++;
-	printf("  PROBLEM  ");
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	va_end(ap);
-	putchar('\n');
-}
 
 static const char *
 count(uint64_t n, char *buf, size_t size)
@@ -99,12 +70,12 @@ say_stream(const char *which, const struct jsapi_stream *s)
 	if (s->replicas > 1)
 		snprintf(cluster, sizeof cluster, ", %d replicas", s->replicas);
 	if (s->messages == 0)
-		say(which, "stream %s: %s%s, empty, last sequence %" PRIu64, s->name,
-		    retention_name(s->retention), cluster, s->last_seq);
+		connect_say(which, "stream %s: %s%s, empty, last sequence %" PRIu64, s->name,
+			    retention_name(s->retention), cluster, s->last_seq);
 	else
-		say(which, "stream %s: %s%s, %s messages, sequences %" PRIu64 " to %" PRIu64, s->name,
-		    retention_name(s->retention), cluster, count(s->messages, n, sizeof n), s->first_seq,
-		    s->last_seq);
+		connect_say(which, "stream %s: %s%s, %s messages, sequences %" PRIu64 " to %" PRIu64, s->name,
+			    retention_name(s->retention), cluster, count(s->messages, n, sizeof n),
+			    s->first_seq, s->last_seq);
 }
 
 /* ---- the ends ------------------------------------------------------------------------------------ */
@@ -117,12 +88,12 @@ reach(struct check *c, struct event_base *base, enum session_side side)
 	const struct nats_server_info *info;
 
 	if (s == NULL) {
-		problem(c, "%s", e.text);
+		connect_problem(&c->problems, "%s", e.text);
 		return NULL;
 	}
 	info = nats_conn_info(session_end(s)->conn);
-	say(session_label(s), "%s: server %s, version %s%s", info->url, info->name, info->version,
-	    info->jetstream ? "" : ", which does not offer JetStream itself");
+	connect_say(session_label(s), "%s: server %s, version %s%s", info->url, info->name, info->version,
+		    info->jetstream ? "" : ", which does not offer JetStream itself");
 	return s;
 }
 
@@ -139,11 +110,11 @@ see_stream(struct check *c, struct session *s, const char *name, bool must_be, s
 		return true;
 	}
 	if (read < 0)
-		problem(c, "%s", e.text);
+		connect_problem(&c->problems, "%s", e.text);
 	else if (err.err_code != JSAPI_STREAM_NOT_FOUND)
-		problem(c, "%s: stream %s: %s", session_label(s), name, err.description);
+		connect_problem(&c->problems, "%s: stream %s: %s", session_label(s), name, err.description);
 	else if (must_be)
-		problem(c, "%s: stream %s does not exist", session_label(s), name);
+		connect_problem(&c->problems, "%s: stream %s does not exist", session_label(s), name);
 	return false;
 }
 
@@ -164,7 +135,8 @@ say_creation(struct check *c)
 	json_t *config;
 
 	if (t->no_target_create) {
-		problem(c, "target: stream %s does not exist, and no_target_create is set", t->target_stream);
+		connect_problem(&c->problems, "target: stream %s does not exist, and no_target_create is set",
+				t->target_stream);
 		return;
 	}
 	if (!c->have_source)
@@ -173,12 +145,13 @@ say_creation(struct check *c)
 				     t->target_subject_remove, (const char *const *)t->filter_subjects,
 				     t->filter_count, c->source_stream.replicas, &e);
 	if (config == NULL) {
-		problem(c, "%s", e.text);
+		connect_problem(&c->problems, "%s", e.text);
 		return;
 	}
 	strbuf_init(&subjects);
 	join(&subjects, json_object_get(config, "subjects"));
-	say("target",
+	connect_say(
+	    "target",
 	    "stream %s does not exist; it would be created with subjects %s, storage %s, and %s%d replica%s",
 	    t->target_stream, subjects.data, json_string_value(json_object_get(config, "storage")),
 	    c->source_stream.replicas > 1 ? "up to " : "", c->source_stream.replicas,
@@ -195,10 +168,10 @@ judge(struct check *c)
 	if (!c->have_source || !c->have_target)
 		return;
 	if (fit_refusal(c->topic, &c->source_stream, &c->target_stream, text, sizeof text) != NULL)
-		problem(c, "%s", text);
+		connect_problem(&c->problems, "%s", text);
 	else if (!fit_takes_all(c->topic, &c->source_stream, &c->target_stream))
-		problem(
-		    c,
+		connect_problem(
+		    &c->problems,
 		    "target: the subjects of stream %s do not take all that the topic's subjects map to; add "
 		    "them, or narrow filter_subject",
 		    c->topic->target_stream);
@@ -255,7 +228,8 @@ choose_subject(struct check *c)
 		jsapi_stored_fini(&m);
 	}
 	if (e.code == ERR_DENIED)
-		problem(c, "%s; grant it, or positions cannot be checked against the source", e.text);
+		connect_problem(&c->problems,
+				"%s; grant it, or positions cannot be checked against the source", e.text);
 	if (subject_map(t->target_subject_prefix, t->target_subject_remove, subject, c->subject,
 			sizeof c->subject) < 0)
 		c->subject[0] = '\0';
@@ -280,7 +254,7 @@ try_api(struct check *c, struct session *s, unsigned *granted, const char *fmt, 
 	if (session_try_publish(s, subject, REFUSED_BODY, &e) == 0)
 		(*granted)++;
 	else
-		problem(c, "%s", e.text);
+		connect_problem(&c->problems, "%s", e.text);
 }
 
 static void
@@ -303,10 +277,10 @@ try_source(struct check *c)
 		if (session_try_publish(c->source, ack, "+WPI", &e) == 0)
 			granted++;
 		else
-			problem(c, "%s", e.text);
+			connect_problem(&c->problems, "%s", e.text);
 	}
 	if (c->problems == before)
-		say("source", "rights: all %u that were tried", granted);
+		connect_say("source", "rights: all %u that were tried", granted);
 }
 
 static void
@@ -316,7 +290,7 @@ try_publish(struct check *c, unsigned *granted)
 	struct error e = ERROR_INIT;
 
 	if (c->subject[0] == '\0') {
-		say("target", "publishing was not tried: no subject is known that a copy would have");
+		connect_say("target", "publishing was not tried: no subject is known that a copy would have");
 		return;
 	}
 	strbuf_init(&reply);
@@ -325,7 +299,7 @@ try_publish(struct check *c, unsigned *granted)
 	/* without a stream there nobody answers: that it may be published is all that is asked */
 	if (session_publish(c->target, c->subject, headers.data, &reply, &e) != 0 &&
 	    (e.code == ERR_DENIED || (c->have_target && e.code != ERR_NOT_FOUND)))
-		problem(c, "%s (publishing to %s)", e.text, c->subject);
+		connect_problem(&c->problems, "%s (publishing to %s)", e.text, c->subject);
 	else
 		(*granted)++;
 	strbuf_fini(&headers);
@@ -343,7 +317,7 @@ try_target(struct check *c)
 		try_api(c, c->target, &granted, "STREAM.CREATE.%s", stream);
 	try_publish(c, &granted);
 	if (c->problems == before)
-		say("target", "rights: all %u that were tried", granted);
+		connect_say("target", "rights: all %u that were tried", granted);
 }
 
 /* ---- how much there is to copy ------------------------------------------------------------------- */
@@ -461,12 +435,12 @@ say_amount(struct check *c)
 	if (at > 0)
 		request.start_seq = at + 1;
 	if (c->source_stream.messages == 0 || at >= c->source_stream.last_seq)
-		say("to copy", "nothing now (%s)", where);
+		connect_say("to copy", "nothing now (%s)", where);
 	else if (count_behind(c, &request, &messages))
-		say("to copy", "%s messages (%s)", count(messages, n, sizeof n), where);
+		connect_say("to copy", "%s messages (%s)", count(messages, n, sizeof n), where);
 	else
-		say("to copy", "at most %s messages (%s)", count(c->source_stream.last_seq - at, n, sizeof n),
-		    where);
+		connect_say("to copy", "at most %s messages (%s)",
+			    count(c->source_stream.last_seq - at, n, sizeof n), where);
 }
 
 /* ---- the run ------------------------------------------------------------------------------------- */
@@ -503,7 +477,7 @@ check_topic(const struct conf *conf, const struct conf_topic *topic, struct even
 	printf("%s\n", topic->key);
 	check_ends(&c, base);
 	if (c.problems == 0)
-		say("fine", "nothing stands in its way");
+		connect_say("fine", "nothing stands in its way");
 	fflush(stdout);
 	session_free(&c.source);
 	session_free(&c.target);
@@ -526,6 +500,7 @@ check_all(const struct conf *conf)
 	}
 	for (size_t i = 0; i < conf->topic_count; i++)
 		fine &= check_topic(conf, &conf->topics[i], base);
+	fine &= connect_elections(conf, base);
 	event_base_free(base);
 	nats_library_stop();
 	return fine && fflush(stdout) == 0 ? COMMAND_EXIT_OK : COMMAND_EXIT_FAILED;

@@ -11,6 +11,10 @@ libsradmin_a_SOURCES = \
 	admin/compare.h \
 	admin/connect.c \
 	admin/connect.h \
+	admin/connect_election.c \
+	admin/connect_election.h \
+	admin/connect_say.c \
+	admin/connect_say.h \
 	admin/control_verbs.c \
 	admin/control_verbs.h \
 	admin/digest.c \

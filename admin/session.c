@@ -102,31 +102,40 @@ wait_until_up(struct session *s, struct error *e)
 }
 
 struct session *
-session_open(struct event_base *base, const struct conf_topic *topic, enum session_side side, struct error *e)
+session_open_at(struct event_base *base, const char *label, const char *url, const struct conf_tls *tls,
+		const char *domain, struct error *e)
 {
 	static const struct nats_conn_callbacks callbacks = {
 	    .up = went_up, .down = went_down, .async_error = got_error};
-	bool source = side == SESSION_SOURCE;
 	struct session *s = xcalloc(1, sizeof *s);
 	struct endpoint ep;
 
 	s->base = base;
 	s->tick = evtimer_new(base, wake, NULL);
-	s->label = source ? "source" : "target";
-	s->end.domain = source ? topic->source_domain : topic->target_domain;
-	if (endpoint_parse(source ? topic->source_url : topic->target_url,
-			   source ? &topic->source_tls : &topic->target_tls, &ep, e) != 0) {
-		error_prefix(e, "%s_url", s->label);
+	s->label = label;
+	s->end.domain = domain;
+	if (endpoint_parse(url, tls, &ep, e) != 0) {
+		error_prefix(e, "%s_url", label);
 		session_free(&s);
 		return NULL;
 	}
-	s->conn = nats_conn_new(base, &ep, s->label, "stream-replicator command", &callbacks, s);
+	s->conn = nats_conn_new(base, &ep, label, "stream-replicator command", &callbacks, s);
 	endpoint_fini(&ep);
 	s->end.conn = s->conn;
 	nats_conn_start(s->conn);
 	if (wait_until_up(s, e) != 0)
 		session_free(&s);
 	return s;
+}
+
+struct session *
+session_open(struct event_base *base, const struct conf_topic *topic, enum session_side side, struct error *e)
+{
+	if (side == SESSION_SOURCE)
+		return session_open_at(base, "source", topic->source_url, &topic->source_tls,
+				       topic->source_domain, e);
+	return session_open_at(base, "target", topic->target_url, &topic->target_tls, topic->target_domain,
+			       e);
 }
 
 void

@@ -22,9 +22,12 @@ enum session_side { SESSION_SOURCE, SESSION_TARGET };
  * end. The topic must outlive the session. */
 struct session *session_open(struct event_base *base, const struct conf_topic *topic, enum session_side side,
 			     struct error *e);
+/* The same to any servers; label for texts, domain "" for none. Strings must outlive the session. */
+struct session *session_open_at(struct event_base *base, const char *label, const char *url,
+				const struct conf_tls *tls, const char *domain, struct error *e);
 void session_free(struct session **s);
 
-const char *session_label(const struct session *s); /* "source" or "target" */
+const char *session_label(const struct session *s); /* "source", "target", or as given */
 const struct ask_end *session_end(const struct session *s);
 struct event_base *session_base(const struct session *s);
 

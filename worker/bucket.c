@@ -20,7 +20,7 @@
 #include "common/xalloc.h"
 
 enum {
-	LOOK_MS = 30000,
+	LOOK_MS = 10000,
 	LOOK_DOUBT_MS = 2000,
 	LOOK_SOON_MS = 100,
 	LOOK_AGAIN_MS = 1000, /* at the earliest, where it is trouble that asks for it */

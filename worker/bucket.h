@@ -4,7 +4,7 @@
  * nothing: who may write what is the lease's.
  *
  * The owner of the connection tells when it is up and down and what the server complained of. While the
- * connection is up the bucket looks after itself: it is looked at every 30 s, after each reconnect and when
+ * connection is up the bucket looks after itself: it is looked at every 10 s, after each reconnect and when
  * something seems wrong, made if it is missing and may be made, and its watch is set up anew whenever it fell
  * silent or lost something.
  */

@@ -18,6 +18,7 @@
 #define MS_NS              INT64_C(1000000)
 #define DUPLICATES_MAX_NS  (INT64_C(120) * 1000 * MS_NS)
 #define REPLICAS_WANTED    3
+#define VALUE_BYTES        512 /* a value with its headers, unless names are very long */
 #define ERR_NO_PEERS       10005
 #define ERR_NO_RESOURCES   10023
 #define ERR_NO_CLUSTER     10074 /* replicas > 1 on a server that stands alone */
@@ -192,6 +193,18 @@ check_history(const char *bucket, const struct jsapi_stream *s, struct error *e)
 			 bucket, text, bucket);
 }
 
+static int
+check_size(const char *bucket, const struct jsapi_stream *s, struct error *e)
+{
+	if (s->max_msg_size < 0 || s->max_msg_size >= VALUE_BYTES)
+		return 0;
+	return error_set(
+	    e, ERR_CONFLICT,
+	    "bucket \"%s\": its messages may have %lld bytes, elections need %d; raise max_msg_size "
+	    "of stream KV_%s",
+	    bucket, (long long)s->max_msg_size, VALUE_BYTES, bucket);
+}
+
 /* What a stream may be that no bucket for elections can be; NULL: nothing of it. */
 static const char *
 unfit(const struct jsapi_stream *s)
@@ -233,7 +246,8 @@ election_bucket_check(const struct conf_election *election, const struct jsapi_s
 				 "bucket \"%s\": stream KV_%s is no bucket, its subjects lack $KV.%s.>; name "
 				 "another bucket",
 				 bucket, bucket, bucket);
-	if (check_ttl(bucket, stream, e) != 0 || check_history(bucket, stream, e) != 0)
+	if (check_ttl(bucket, stream, e) != 0 || check_history(bucket, stream, e) != 0 ||
+	    check_size(bucket, stream, e) != 0)
 		return -1;
 	if (in_memory(stream) && stream->replicas <= 1)
 		return error_set(

@@ -77,6 +77,7 @@ static const struct {
     {"{\"discard_new_per_subject\":true}", "replace a key", "change that"},
     {"{\"discard\":\"old\",\"max_bytes\":1000}", "oldest keys", "discard = new"},
     {"{\"discard\":\"old\",\"max_msgs\":10}", "oldest keys", "discard = new"},
+    {"{\"max_msg_size\":20}", "20 bytes", "raise max_msg_size"},
     {"{\"allow_msg_counter\":true}", "counters", "name another"},
     {"{\"subject_transform\":{\"src\":\">\",\"dest\":\"x.>\"}}", "other names", "name another"},
 };
