@@ -154,7 +154,7 @@ def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
     s = getattr(item, "scene", None)
-    if report.when == "call" and report.failed and s:
+    if report.when in ("setup", "call") and report.failed and s:
         for title, text in s.logs():
             report.sections.append((title, text))
 

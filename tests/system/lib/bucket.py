@@ -28,8 +28,8 @@ class Bucket:
         config = {"max_msgs_per_subject": history, "max_age": int(ttl_s * 1e9), "allow_rollup_hdrs": True,
                   "deny_delete": True, "discard": "new", "allow_direct": True,
                   "duplicate_window": min(120 * 10**9, int(ttl_s * 1e9)), "max_msg_size": -1, **more}
-        self.client.create_stream(self.stream, f"$KV.{self.name}.>", replicas=replicas, storage=storage,
-                                  **config)
+        subjects = config.pop("subjects", f"$KV.{self.name}.>")
+        self.client.create_stream(self.stream, subjects, replicas=replicas, storage=storage, **config)
         return self
 
     def exists(self):
