@@ -1,5 +1,7 @@
-# What comes with the program: the two commands of the README, and what they share.
+# What comes with the program: the commands of the README, and what they share.
 EXTRA_DIST += \
+	contrib/demo.sh \
 	contrib/install-deps \
 	contrib/quickstart \
-	contrib/test-all
+	contrib/test-all \
+	contrib/three-nodes
