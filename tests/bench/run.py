@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Benchmarks: what the copy costs and how fast it is, as ratios within one run on one machine.
 
-    run.py [--only speed,far,…] [--repeat 3] [--json FILE]
+    run.py [--only speed,far,…] [--repeat 3] [--json FILE] [--ttl 2] [--rounds 20]
 
 The yardstick is the server's own `source` of a stream, over a leaf node connection between the same two
 servers. A run to completion counts the start of the process. Everything shares two cores.
@@ -16,8 +16,10 @@ import statistics
 import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "system")]
 
+from elections import Elections, memory_mb  # noqa: E402
 from lib import proxy, replicator, server, writer  # noqa: E402
 from lib.proc import wait_until  # noqa: E402
 from lib.replicator import topic  # noqa: E402
@@ -36,15 +38,6 @@ def cpu_seconds(pids):
     return total / TICK
 
 
-def memory_mb(pid, field):
-    """VmRSS or VmHWM."""
-    with open(f"/proc/{pid}/status") as f:
-        for line in f:
-            if line.startswith(field + ":"):
-                return int(line.split()[1]) / 1024
-    raise ValueError(field)
-
-
 def fill(client, stream, count, size, subjects=100):
     """count messages of `size` bytes; so that a run is not one long burst of one subject."""
     body = os.urandom(size // 2).hex().encode()[:size].ljust(size, b"x")
@@ -52,9 +45,11 @@ def fill(client, stream, count, size, subjects=100):
                         timeout=60)
 
 
-class Bench:
-    def __init__(self, repeat):
-        self.repeat = repeat
+class Bench(Elections):
+    def __init__(self, args):
+        self.repeat = args.repeat
+        self.ttl, self.rounds_count = args.ttl, args.rounds
+        self.fill = fill
         self.rows = []
         self.near = {}  # messages a second of runs, by what they copied
 
@@ -285,7 +280,8 @@ class Bench:
             b.close()
 
 
-PARTS = ("speed", "latency", "shared", "cluster", "far", "many", "kill")
+PARTS = ("speed", "latency", "shared", "cluster", "far", "many", "kill", "failover", "bucket",
+         "election-cost", "partitions64")
 
 
 def has(client, stream, count):
@@ -302,7 +298,7 @@ def number(value):
 
 
 def format_row(r):
-    return (f"{r.name:<11} {r.what:<44} {number(r.value):>8} {r.unit:<15} must {number(r.must):>7}  "
+    return (f"{r.name:<14} {r.what:<46} {number(r.value):>8} {r.unit:<15} must {number(r.must):>7}  "
             f"aim {number(r.aim):>7}  {verdict(r):<6}  {r.detail}")
 
 
@@ -310,6 +306,8 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--only", default=",".join(PARTS), help="parts, by comma: " + ", ".join(PARTS))
     p.add_argument("--repeat", type=int, default=3, help="runs of which the median counts")
+    p.add_argument("--ttl", type=float, default=2.0, help="seconds, of the election bucket")
+    p.add_argument("--rounds", type=int, default=20, help="fail-overs of each kind")
     p.add_argument("--json", metavar="FILE", help="writes the figures there")
     args = p.parse_args()
     parts = args.only.split(",")
@@ -319,9 +317,9 @@ def main():
     cores = sorted(os.sched_getaffinity(0))[:2]
     os.sched_setaffinity(0, cores)
     print(f"nats-server {'.'.join(map(str, server.version()))}, cores {cores}, load {os.getloadavg()[0]:.1f}", flush=True)
-    bench = Bench(args.repeat)
+    bench = Bench(args)
     for part in parts:
-        getattr(bench, part)()
+        getattr(bench, part.replace("-", "_"))()
     if args.json:
         with open(args.json, "w") as f:
             json.dump([{**r._asdict(), "verdict": verdict(r)} for r in bench.rows], f, indent=1)
