@@ -62,7 +62,7 @@ check-system: all $(check_PROGRAMS)
 	cd '$(srcdir)/tests/system' && $(system_env) $$python -m pytest -q -o cache_dir='$(abs_builddir)/.pytest_cache' \
 	  $$parallel $(PYTEST_ARGS)
 
-# Random faults; MODE=cluster takes two clusters of three servers.
+# Random faults; MODE=cluster takes two clusters of three servers, MODE=election three nodes for one topic.
 soak: all $(check_PROGRAMS)
 	@python=$(system_python); $(system_env) $$python '$(srcdir)/tests/system/soak.py' \
 	  --minutes $${MINUTES:-5} $${SEED:+--seed $$SEED} $${MODE:+--mode $$MODE}

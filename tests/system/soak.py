@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Random faults for a given number of minutes, while somebody keeps publishing; an audit at the end.
 
-    soak.py --minutes 5 [--seed 17] [--mode single|cluster] [--shared]
+    soak.py --minutes 5 [--seed 17] [--mode single|cluster|election] [--shared]
 
 All choices come from the seed, which is printed: the same seed makes the same faults in the same order
 (their moments differ by what the machine does). Exit code 0 only if nothing was lost, doubled, reordered
@@ -17,7 +17,8 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from lib import audit, proxy, replicator, server, writer  # noqa: E402
+from lib import audit, nodes, proxy, replicator, server, writer  # noqa: E402
+from lib.bucket import Bucket  # noqa: E402
 from lib.nats import ApiError, NoResponders  # noqa: E402
 from lib.proc import wait_until  # noqa: E402
 
@@ -200,17 +201,171 @@ class Soak:
         wait_until(lambda: self.repl.topic()["lag_msgs"] == 0, 30, "no lag")
         self.world.healthy()
 
+    def incidents(self):
+        return self.repl.incidents()
+
+    def log(self, lines):
+        return self.repl.log(lines)
+
     def audit(self):
         with self.source.client() as s, self.target.client() as t:
             have, copies = s.read_stream("S", timeout=300), t.read_stream("S", timeout=300)
         return audit.Audit("S", shared=self.shared).run(have, copies)
 
 
+class ElectionSoak:
+    """Three nodes for one topic; each reaches source, target and bucket through links of its own."""
+
+    TTL_S = 2
+
+    def __init__(self, args):
+        self.rng = random.Random(args.seed)
+        self.ends = [server.Server().start() for _ in range(3)]
+        self.source, self.target, self.keeper = self.ends
+        with self.source.client() as c:
+            c.create_stream("S", "s.>")
+        self.links = []
+        self.team = nodes.Team([self.node() for _ in range(3)]).start()
+        self.writer = writer.Writer(self.source.client, "s", rate=args.rate, subjects=50)
+        self.counts = {}
+
+    def node(self):
+        links = [proxy.Link(s.port) for s in self.ends]
+        self.links += links
+        source, target, keeper = (f"nats://127.0.0.1:{link.port}" for link in links)
+        return nodes.Node({"t": {"stream": "S", "source_url": source, "target_url": target,
+                                 "leader_election_name": "WORK"}}, loglevel="info",
+                          election={"url": keeper, "ttl": f"{self.TTL_S}s"})
+
+    def close(self):
+        self.writer.stop()
+        for thing in [*self.team, *self.links, *self.ends]:
+            thing.close()
+
+    # ---- faults ------------------------------------------------------------------------------------
+
+    def pick(self):
+        """Mostly one that leads: the others' faults are seldom seen."""
+        leaders = self.team.leaders()
+        return leaders[0] if leaders and self.rng.random() < 0.7 else self.rng.choice(self.team.nodes)
+
+    def kill_node(self):
+        node = self.pick()
+        node.kill_all()
+        time.sleep(self.rng.choice([0, 0.5, 4]))
+        node.start()
+
+    def stop_node(self):
+        node = self.pick()
+        assert node.stop() == 0, "a stop that is not orderly"
+        time.sleep(self.rng.choice([0, 1]))
+        node.start()
+
+    def kill_part(self):
+        one = self.rng.choice(self.pick().processes()[1:] or [None])
+        if one:
+            nodes.send([one.pid], signal.SIGKILL)
+
+    def freeze_node(self):
+        self.freeze_roles()
+
+    def freeze_part(self):
+        self.freeze_roles(self.rng.choice([nodes.WORKER, nodes.ELECTOR, nodes.SUPERVISOR]))
+
+    def freeze_roles(self, *roles):
+        node = self.pick()
+        if any(not roles or p.role in roles for p in node.processes()):
+            node.freeze(*roles)
+            time.sleep(self.rng.choice([0.5, self.TTL_S, 5, 10]))
+            node.thaw()
+
+    def step_down(self):
+        node = self.pick()
+        node.control("step-down", name="WORK")
+
+    def delete_key(self):
+        with self.keeper.client() as c:
+            Bucket(c).delete("WORK")
+
+    def overwrite_key(self):
+        with self.keeper.client() as c:
+            Bucket(c).write("WORK", b"somebody")
+
+    def delete_bucket(self):
+        with self.keeper.client() as c:
+            if Bucket(c).exists():
+                Bucket(c).delete_bucket()
+
+    def cut(self):
+        link = self.rng.choice(self.links)
+        link.refuse()
+        link.cut()
+        time.sleep(self.rng.choice([0, 1, 6]))
+        link.refuse(False)
+
+    def silence(self):
+        link = self.rng.choice(self.links)
+        way, now = self.rng.choice(["up", "down", "both"]), self.rng.random() < 0.5
+        (link.freeze_now if now else link.freeze)(way)
+        time.sleep(self.rng.choice([0.3, 3, 12]))
+        link.thaw()
+
+    def delay(self):
+        self.rng.choice(self.links).rtt(self.rng.choice([0, 5, 50, 150]))
+
+    def restart_server(self):
+        self.rng.choice(self.ends).restart(kill=self.rng.random() < 0.5)
+
+    def freeze_server(self):
+        one = self.rng.choice(self.ends)
+        one.freeze()
+        time.sleep(self.rng.choice([0.5, 3, 11]))
+        one.thaw()
+
+    # ---- run ---------------------------------------------------------------------------------------
+
+    def run(self, minutes):
+        table = {"kill_node": 4, "stop_node": 3, "kill_part": 4, "freeze_node": 4, "freeze_part": 4,
+                 "step_down": 3, "delete_key": 2, "overwrite_key": 1, "delete_bucket": 1, "cut": 4,
+                 "silence": 3, "delay": 2, "restart_server": 2, "freeze_server": 1}
+        names, weights = list(table), list(table.values())
+        end = time.monotonic() + minutes * 60
+        while time.monotonic() < end:
+            name = self.rng.choices(names, weights)[0]
+            pause = self.rng.uniform(0.2, 5)
+            self.counts[name] = self.counts.get(name, 0) + 1
+            print(f"{minutes * 60 - (end - time.monotonic()):7.1f} s  {name}", flush=True)
+            try:
+                getattr(self, name)()
+            except (ApiError, NoResponders, TimeoutError, ConnectionError) as e:
+                print(f"{'':9}  {name}: {e}", flush=True)
+            time.sleep(pause)
+
+    def settle(self):
+        for link in self.links:
+            link.rtt(0)
+        self.writer.stop()
+        with self.source.client() as s, self.target.client() as t:
+            last = s.last_seq("S")
+            self.team.settled(timeout=90)
+            wait_until(lambda: t.last_seq("S") >= last, 120, f"{last} copies")
+
+    def audit(self):
+        with self.source.client() as s, self.target.client() as t:
+            return audit.Audit("S").run(s.read_stream("S", timeout=300), t.read_stream("S", timeout=300))
+
+    def incidents(self):
+        return [row for n in self.team for row in n.database("SELECT topic, kind, detail FROM incident")]
+
+    def log(self, lines):
+        return "\n".join(f"---- node {i}\n{n.log(lines)}" for i, n in enumerate(self.team))
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--minutes", type=float, default=5)
     p.add_argument("--seed", type=int, default=None)
-    p.add_argument("--mode", choices=["single", "cluster"], default="single")
+    p.add_argument("--mode", choices=["single", "cluster", "election"], default="single")
     p.add_argument("--shared", action="store_true", help="target_writers = shared")
     p.add_argument("--rate", type=int, default=800, help="messages a second that are published")
     args = p.parse_args()
@@ -218,21 +373,21 @@ def main():
         args.seed = random.randrange(10**6)
     print(f"soak: --minutes {args.minutes} --seed {args.seed} --mode {args.mode}"
           f"{' --shared' if args.shared else ''} --rate {args.rate}", flush=True)
-    soak = Soak(args)
+    soak = ElectionSoak(args) if args.mode == "election" else Soak(args)
     try:
         soak.run(args.minutes)
         soak.settle()
         report = soak.audit()
         print("faults:", ", ".join(f"{k} {v}" for k, v in sorted(soak.counts.items())))
         print("published", soak.writer.count, "audit:", report)
-        for row in soak.repl.incidents():
+        for row in soak.incidents():
             print("incident:", *row)
         if report.ok:
             return 0
-        print(soak.repl.log(300))
+        print(soak.log(300))
         return 1
     except BaseException:
-        print(soak.repl.log(300))
+        print(soak.log(300))
         raise
     finally:
         soak.close()
