@@ -47,6 +47,7 @@ libsrworker_a_SOURCES = \
 	worker/replicator.h \
 	worker/replicator_internal.h \
 	worker/role.h \
+	worker/role_elect.c \
 	worker/role_heartbeat.c \
 	worker/role_replicate.c \
 	worker/scan.c \

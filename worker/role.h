@@ -32,6 +32,7 @@ struct role_ops {
 };
 
 extern const struct role_ops role_replicate;
+extern const struct role_ops role_elect;
 extern const struct role_ops role_heartbeat;
 
 /* ---- for the roles ------------------------------------------------------------------------------- */

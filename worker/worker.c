@@ -38,6 +38,7 @@ struct worker {
 
 static const struct role_ops *const jobs[JOB_END] = {
     [JOB_REPLICATE] = &role_replicate,
+    [JOB_ELECT] = &role_elect,
     [JOB_HEARTBEAT] = &role_heartbeat,
 };
 
