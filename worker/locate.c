@@ -534,6 +534,7 @@ consumer_info(void *arg, enum nats_request_result result, const struct nats_mess
 	if (jsapi_read_consumer(m->data, m->data_len, &consumer, &err, &e) == 0) {
 		l->facts.have_floor = true;
 		l->facts.floor = consumer.ack_floor_stream_seq;
+		l->facts.floor_is_all = consumer.num_ack_pending == 0;
 		jsapi_consumer_fini(&consumer);
 	}
 	step_decide(l);

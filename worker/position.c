@@ -15,6 +15,25 @@
 #include "common/header.h"
 #include "worker/compose.h"
 
+/* So many messages are read within seconds. */
+#define OLD_DOUBT_MAX 262144
+/* What whoever led before may have sent and not settled, unless our own window is larger. */
+#define LARGEST_WINDOW 32768
+
+/* Our message id, "SITE:TOPIC:CREATED:SEQ". The existing tool keeps the ids that the source's messages had.
+ */
+static bool
+is_our_id(const struct header_line *line, const struct origin *o)
+{
+	char head[sizeof o->site + sizeof o->topic + 2], tail[32];
+	int head_len = snprintf(head, sizeof head, "%s:%s:", o->site, o->topic);
+	int tail_len = snprintf(tail, sizeof tail, ":%" PRId64, o->seq);
+
+	return line->value_len > (size_t)(head_len + tail_len) &&
+	       memcmp(line->value, head, (size_t)head_len) == 0 &&
+	       memcmp(line->value + line->value_len - tail_len, tail, (size_t)tail_len) == 0;
+}
+
 void
 position_classify(const struct conf *conf, const struct conf_topic *topic, const char *headers,
 		  size_t headers_len, struct position_slot *slot)
@@ -28,6 +47,7 @@ position_classify(const struct conf *conf, const struct conf_topic *topic, const
 		return;
 	slot->kind = SLOT_OURS;
 	slot->unordered = header_find(headers, headers_len, "Nats-Msg-Id", &line) &&
+			  is_our_id(&line, &slot->origin) &&
 			  !header_find(headers, headers_len, COMPOSE_REJECT_REASON_HEADER, &line);
 }
 
@@ -87,6 +107,13 @@ memory_of_this_source(const struct position_facts *f)
 {
 	return f->have_memory && f->memory.source_created_ns == f->source->created_ns &&
 	       strcmp(f->memory.source_stream, f->source->name) == 0;
+}
+
+/* Others may have led, and copied, since. */
+static bool
+memory_is_old(const struct position_facts *f)
+{
+	return f->elected && f->have_memory && !f->memory_is_own;
 }
 
 /* In a map_hash that says doubt: others write too. */
@@ -155,6 +182,32 @@ halt_between(const struct position_facts *f, uint64_t seq, uint64_t at, struct p
 		 " of the source is the newest known to be there, as %" PRIu64
 		 "; set resume_from = target, checkpoint or SEQUENCE for one start",
 		 f->target->last_seq, seq, at);
+}
+
+/* Whether a copy was made of the source as it is now, as far as the source can still tell. */
+static bool
+is_of_this_source(const struct position_facts *f, const struct position_slot *ours)
+{
+	if ((uint64_t)ours->origin.seq > f->source->last_seq)
+		return false;
+	if (ours->origin.stored_ms < 0)
+		return true;
+	if (f->have_origin_check && f->origin_check_ms != 0)
+		return f->origin_check_ms == ours->origin.stored_ms;
+	return ours->origin.stored_ms >= f->source->created_ns / 1000000;
+}
+
+/* An old checkpoint of other streams than these, while the target has a copy that was made since. */
+static bool
+memory_is_outdated(const struct position_facts *f)
+{
+	uint64_t at;
+	const struct position_slot *ours = newest_of_ours(f, &at);
+
+	if (!memory_is_old(f) || ours == NULL || !is_of_this_source(f, ours))
+		return false;
+	return !memory_of_this_source(f) || !memory_of_this_target(f) ||
+	       f->memory.source_seq > f->source->last_seq;
 }
 
 /* ---- is the source the one we knew? -------------------------------------------------------------- */
@@ -373,6 +426,16 @@ is_pair(const struct position_facts *f)
 	return !memory_of_this_target(f) || memory_floor(f) == f->memory.target_seq;
 }
 
+/* Nobody can count so far; but if the source's consumer has no answer outstanding, it knows. */
+static bool
+from_whole_floor(const struct position_facts *f, uint64_t seq, struct position *out)
+{
+	if (!f->elected || f->memory_is_own || !f->have_floor || !f->floor_is_all || f->floor < seq)
+		return false;
+	go_from(out, f->floor, "from the source's consumer, all of which is acknowledged");
+	return true;
+}
+
 /* The message at the last sequence is gone: count from the newest pair that is known. */
 static void
 count_from_pair(const struct position_facts *f, struct position *out)
@@ -395,7 +458,8 @@ count_from_pair(const struct position_facts *f, struct position *out)
 	if (f->target->last_seq > end ||
 	    ((behind > 0 || !is_pair(f)) &&
 	     (!growth_is_ours(f, at) || !same_settings(f) || f->topic->max_age_ms > 0))) {
-		halt_between(f, seq, at, out);
+		if (!from_whole_floor(f, seq, out))
+			halt_between(f, seq, at, out);
 		return;
 	}
 	out->presettled = out->start.presettled = behind;
@@ -448,6 +512,8 @@ from_doubt(const struct position_facts *f, struct position *out)
 
 	if (!in_doubt(f) || floor >= f->target->last_seq || !none_gone_behind(f, floor))
 		return false;
+	if (memory_is_old(f) && f->target->last_seq - floor > OLD_DOUBT_MAX)
+		return false;
 	out->scan_from = floor;
 	go_from(out, f->memory.source_seq, "from the checkpoint and what was copied since");
 	out->outcome = POSITION_SCAN;
@@ -489,9 +555,11 @@ from_exclusive_target(const struct position_facts *f, struct position *out)
 static void
 from_shared_target(const struct position_facts *f, struct position *out)
 {
+	bool further = memory_is_old(f) && f->have_floor && f->floor > f->memory.source_seq;
+
 	if (memory_of_this_source(f)) {
 		out->scan_from = memory_of_this_target(f) ? memory_floor(f) : 0;
-		go_from(out, f->memory.source_seq, "from the checkpoint");
+		go_from(out, further ? f->floor : f->memory.source_seq, "from the checkpoint");
 	} else {
 		from_nothing(f, out);
 	}
@@ -529,9 +597,20 @@ resume_as_told(const struct position_facts *f, struct position *out)
 	return true;
 }
 
-/* The highest slot that an old chain could still take. */
+/* Of an elected topic: the one who led before may have sent so far, whatever our checkpoint says. */
 static uint64_t
-used_end(const struct position_facts *f)
+used_by_others(const struct position_facts *f)
+{
+	uint64_t window = f->topic->max_inflight > LARGEST_WINDOW ? f->topic->max_inflight : LARGEST_WINDOW;
+
+	if (!f->elected || f->memory_is_own || (f->target->last_seq == 0 && !f->map_in_doubt))
+		return 0;
+	return f->target->last_seq + window;
+}
+
+/* The highest slot that an old chain of this node could still take. */
+static uint64_t
+used_by_us(const struct position_facts *f)
 {
 	uint64_t last = f->target->last_seq;
 
@@ -543,12 +622,26 @@ used_end(const struct position_facts *f)
 	return last + f->topic->max_inflight;
 }
 
-/* With the same settings and a checkpoint the map is the same: a late publish fills its own slot or fails. */
+static uint64_t
+used_end(const struct position_facts *f)
+{
+	uint64_t ours = used_by_us(f), others = used_by_others(f);
+
+	return ours > others ? ours : others;
+}
+
+/*
+ * With the same settings and a checkpoint the map is the same: a late publish fills its own slot or fails. Of
+ * an elected topic it is that of the one who led before, unless he is known to have had another.
+ */
 static bool
 same_map(const struct position_facts *f, const struct position *out)
 {
+	bool others_same = f->elected && !f->memory_is_own && !f->map_in_doubt;
 
-	return memory_of_this_target(f) && same_settings(f) && f->topic->max_age_ms == 0 &&
+	if (f->elected && !f->memory_is_own && f->map_in_doubt)
+		return false;
+	return (memory_of_this_target(f) || others_same) && same_settings(f) && f->topic->max_age_ms == 0 &&
 	       !f->topic->ephemeral && !f->apply_resume && out->incident == NULL;
 }
 
@@ -560,8 +653,8 @@ read_back(const struct position_facts *f, struct position *out)
 	out->start.floor_until = out->start.late_until = f->source->last_seq;
 }
 
-void
-position_at_start(const struct position_facts *f, struct position *out)
+static void
+decide(const struct position_facts *f, struct position *out)
 {
 	bool shared = is_shared(f);
 
@@ -590,6 +683,15 @@ position_at_start(const struct position_facts *f, struct position *out)
 	}
 	if (out->outcome == POSITION_SCAN)
 		read_back(f, out);
+}
+
+void
+position_at_start(const struct position_facts *f, struct position *out)
+{
+	struct position_facts without = *f;
+
+	without.have_memory = false;
+	decide(memory_is_outdated(f) ? &without : f, out);
 }
 
 /* ---- checkpoints --------------------------------------------------------------------------------- */

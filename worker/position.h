@@ -3,6 +3,25 @@
  *
  * The target decides whenever it can answer; what this process or the checkpoint remembers, and the
  * source's ack floor, serve where the target has nothing of ours.
+ *
+ * An old checkpoint. Of an elected topic, a checkpoint that is not of the present term is of a time after
+ * which other nodes may have led, copied, and gone through a reset of either stream. Rule by rule:
+ *
+ *   source is another   where the newest copy at the target is of the source as it is now, whoever made it
+ *                       has settled the matter: the checkpoint is dropped. A copy that is not of this source
+ *                       tells by itself.
+ *   target is another   the same: what is ours there was copied since it was made.
+ *   target went back    fires only if its last sequence is below the checkpoint's, which no growth brings
+ *                       about; the answer is the target's own last message in any case.
+ *   last message        needs no checkpoint. Where it confirms the checkpoint's target sequence, nobody
+ *                       has copied since, and the checkpoint is not old.
+ *   counting            is good up to the bound that the checkpoint promised: whoever led since counted on.
+ *                       Beyond it, the source's consumer says where they stood, if all that it delivered is
+ *                       acknowledged; else nobody knows, and a person decides.
+ *   doubt, others       what is behind the checkpoint is read, as after a crash; of a doubt no more than
+ *                       OLD_DOUBT_MAX, as those who led since did not have it.
+ *   the map             is that of whoever led last, as far as map_in_doubt tells; what he may have sent
+ *                       is bounded by the largest window, not by a checkpoint that he did not write.
  */
 #ifndef SR_WORKER_POSITION_H
 #define SR_WORKER_POSITION_H
@@ -62,6 +81,7 @@ struct position_facts {
 
 	bool have_floor; /* ack floor of the durable consumer */
 	uint64_t floor;
+	bool floor_is_all; /* all that it delivered is acknowledged */
 };
 
 enum position_outcome {

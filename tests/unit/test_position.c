@@ -1389,6 +1389,227 @@ START_TEST(a_broken_chain_proves_nothing_by_its_end)
 }
 END_TEST
 
+/* ---- checkpoints of an earlier term --------------------------------------------------------------- */
+
+/* Others have led since the checkpoint, and are at 500 + more now. */
+static void
+others_led(uint64_t more)
+{
+	facts.elected = true;
+	if (more > 0)
+		grown(500 + more, ours(700 + more));
+	facts.floor = 700 + more;
+	facts.floor_is_all = true;
+	source.last_seq = source.messages = 1000 + more;
+}
+
+START_TEST(who_led_since_is_found_at_the_target)
+{
+	static const uint64_t grown_by[] = {0, 1, 40, 100000};
+
+	for (size_t i = 0; i < sizeof grown_by / sizeof grown_by[0]; i++) {
+		setup();
+		others_led(grown_by[i]);
+		ck_goes_from(700 + grown_by[i]);
+		ck_incident(NULL);
+		ck_assert_uint_eq(position.presettled, 0);
+		ck_assert_uint_eq(position.start.stretch_end, 0);
+		ck_assert_uint_eq(position.start.used_end, target.last_seq + 32768);
+		/* without any checkpoint it is the same */
+		facts.have_memory = false;
+		ck_goes_from(700 + grown_by[i]);
+		ck_assert_uint_eq(position.start.stretch_end, 0);
+	}
+}
+END_TEST
+
+START_TEST(another_map_before_us_is_a_stretch)
+{
+	others_led(40);
+	facts.map_in_doubt = true;
+	ck_goes_from(740);
+	ck_assert_uint_eq(position.start.stretch_end, 540 + 32768);
+	topic.max_inflight = 100000;
+	ck_goes_from(740);
+	ck_assert_uint_eq(position.start.stretch_end, 540 + 100000);
+	/* at an empty target as well */
+	facts.have_memory = facts.have_floor = false;
+	grown(0, gone);
+	decide();
+	ck_assert_uint_eq(position.start.stretch_end, 100000);
+	/* later in the term it is known what was sent */
+	setup();
+	others_led(0);
+	facts.map_in_doubt = facts.memory_is_own = true;
+	ck_goes_from(700);
+	ck_assert_uint_eq(position.start.stretch_end, 0);
+	/* our own map has changed since our last term */
+	setup();
+	others_led(40);
+	facts.map_hash++;
+	ck_goes_from(740);
+	ck_assert_uint_eq(position.start.stretch_end, 540 + 32768);
+}
+END_TEST
+
+/* A reset of the source that whoever led since has dealt with. */
+START_TEST(an_old_checkpoint_of_another_source_is_dropped)
+{
+	others_led(40);
+	facts.memory.source_created_ns--;
+	ck_goes_from(740);
+	ck_incident(NULL);
+	/* it went back, and the newest copy is of what it is now */
+	setup();
+	others_led(0);
+	facts.memory.source_seq = 5000;
+	grown(540, ours(740));
+	ck_goes_from(740);
+	ck_incident(NULL);
+	/* the message is gone there; it was stored since the stream was made */
+	source.first_seq = 900;
+	ck_goes_from(740);
+	/* nobody has copied from the new one yet */
+	setup();
+	others_led(0);
+	facts.memory.source_created_ns--;
+	facts.have_origin_check = true;
+	facts.origin_check_ms = stored_ms(700) + 1;
+	ck_halts("deleted and created again");
+	/* a checkpoint of this term counts */
+	setup();
+	others_led(40);
+	facts.memory_is_own = true;
+	facts.memory.source_created_ns--;
+	ck_halts("deleted and created again");
+}
+END_TEST
+
+START_TEST(an_old_checkpoint_of_another_target_is_dropped)
+{
+	static const enum conf_on_target_reset policies[] = {TARGET_RESET_RESTART, TARGET_RESET_CONTINUE,
+							     TARGET_RESET_HALT};
+
+	for (size_t i = 0; i < 3; i++) {
+		setup();
+		others_led(0);
+		topic.on_target_reset = policies[i];
+		another_target(30, ours(30));
+		ck_goes_from(30);
+		ck_incident(NULL);
+		/* nobody has copied anything to it */
+		another_target(0, gone);
+		decide();
+		ck_incident("target_reset");
+	}
+}
+END_TEST
+
+START_TEST(a_target_below_an_old_checkpoint_went_back)
+{
+	others_led(0);
+	grown(480, ours(680));
+	ck_goes_from(680);
+	ck_incident("target_went_back");
+	/* it has grown again since */
+	setup();
+	others_led(0);
+	grown(501, ours(700));
+	ck_goes_from(700);
+	ck_incident(NULL);
+}
+END_TEST
+
+START_TEST(an_old_pair_counts_within_its_bounds)
+{
+	others_led(0);
+	last_gone(500 + IN_FLIGHT, 0, gone);
+	ck_goes_from(700);
+	ck_assert_uint_eq(position.presettled, IN_FLIGHT);
+	/* beyond: the consumer knows, if nothing of it is open */
+	last_gone(500 + IN_FLIGHT + 1, 0, gone);
+	facts.floor = 900;
+	ck_goes_from(900);
+	ck_assert_uint_eq(position.presettled, 0);
+	facts.floor_is_all = false;
+	ck_halts("resume_from");
+	facts.floor_is_all = true;
+	facts.floor = 650; /* made anew by a person */
+	ck_halts("resume_from");
+	facts.floor = 900;
+	facts.have_floor = false;
+	ck_halts("resume_from");
+	/* nobody can have led since a checkpoint of this term */
+	facts.have_floor = facts.memory_is_own = true;
+	ck_halts("resume_from");
+	/* no checkpoint at all, and the newest copy is not the last */
+	setup();
+	others_led(0);
+	facts.have_memory = false;
+	last_gone(600, 520, ours(720));
+	facts.floor = 790;
+	ck_goes_from(790);
+}
+END_TEST
+
+START_TEST(an_old_doubt_is_looked_at_if_it_is_not_far)
+{
+	others_led(40);
+	facts.memory.map_hash = 3;
+	ck_scans(700, 497, PIPELINE_CHAIN);
+	others_led(262144);
+	ck_goes_from(700 + 262144);
+}
+END_TEST
+
+START_TEST(an_old_checkpoint_of_a_shared_target_is_read_behind)
+{
+	others_led(40);
+	topic.target_writers = TARGET_WRITERS_SHARED;
+	ck_scans(740, 500, PIPELINE_SUBJECT);
+	facts.floor = 600;
+	ck_scans(700, 500, PIPELINE_SUBJECT);
+}
+END_TEST
+
+/* The existing tool keeps the ids that the source's messages had, and writes without a condition. */
+START_TEST(copies_of_the_existing_tool_are_a_position)
+{
+	static const struct {
+		const char *id;
+		bool unordered;
+	} cases[] = {{"", false},
+		     {"Nats-Msg-Id: an-id-of-the-publisher\r\n", false},
+		     {"Nats-Msg-Id: SITE:orders:1700000000000000000:740\r\n", true},
+		     {"Nats-Msg-Id: SITE:orders:1700000000000000000:741\r\n", false},
+		     {"Nats-Msg-Id: SITE:orders:740\r\n", false},
+		     {"Nats-Msg-Id: :740\r\n", false}};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct position_slot slot;
+		char block[256];
+
+		snprintf(block, sizeof block,
+			 "NATS/1.0\r\n%sChoria-SR-Source: ORDERS 740 SITE orders %lld\r\n\r\n", cases[i].id,
+			 (long long)stored_ms(740));
+		setup();
+		others_led(40);
+		position_classify(&conf, &topic, block, strlen(block), &slot);
+		ck_assert_int_eq(slot.kind, SLOT_OURS);
+		ck_assert_int_eq(slot.unordered, cases[i].unordered);
+		facts.last = slot;
+		facts.have_memory = false;
+		facts.map_in_doubt = true; /* its map is not known */
+		decide();
+		ck_assert_int_eq(position.outcome, cases[i].unordered ? POSITION_SCAN : POSITION_GO);
+		if (!cases[i].unordered) {
+			ck_goes_from(740);
+			ck_assert_uint_eq(position.start.stretch_end, 540 + 32768);
+		}
+	}
+}
+END_TEST
+
 static void
 add_tests(Suite *s, const char *name, const TTest *const *tests)
 {
@@ -1455,6 +1676,16 @@ unit_suite(void)
 					the_last_slot_alone_can_prove_all,
 					a_broken_chain_proves_nothing_by_its_end,
 					NULL};
+	const TTest *const elected[] = {who_led_since_is_found_at_the_target,
+					another_map_before_us_is_a_stretch,
+					an_old_checkpoint_of_another_source_is_dropped,
+					an_old_checkpoint_of_another_target_is_dropped,
+					a_target_below_an_old_checkpoint_went_back,
+					an_old_pair_counts_within_its_bounds,
+					an_old_doubt_is_looked_at_if_it_is_not_far,
+					an_old_checkpoint_of_a_shared_target_is_read_behind,
+					copies_of_the_existing_tool_are_a_position,
+					NULL};
 	Suite *s = suite_create("position");
 	TCase *tc = tcase_create("rewind");
 
@@ -1462,6 +1693,7 @@ unit_suite(void)
 	add_tests(s, "reset", target_tests);
 	add_tests(s, "start", starts);
 	add_tests(s, "writers", writers);
+	add_tests(s, "elected", elected);
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_loop_test(tc, a_rewind_learns_what_is_there, 0, sizeof rewinds / sizeof rewinds[0]);
 	suite_add_tcase(s, tc);
