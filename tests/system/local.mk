@@ -19,6 +19,7 @@ EXTRA_DIST += \
 	tests/system/lib/nkeys.py \
 	tests/system/lib/nodes.py \
 	tests/system/lib/odd.py \
+	tests/system/lib/pipe.py \
 	tests/system/lib/proc.py \
 	tests/system/lib/proxy.py \
 	tests/system/lib/replicator.py \
@@ -40,6 +41,7 @@ EXTRA_DIST += \
 	tests/system/test_partitions.py \
 	tests/system/test_refusals.py \
 	tests/system/test_reload.py \
+	tests/system/test_role.py \
 	tests/system/test_source.py \
 	tests/system/test_start.py \
 	tests/system/test_state.py \
