@@ -20,7 +20,7 @@
 #include "admin/connect_election.h"
 #include "admin/connect_say.h"
 #include "admin/session.h"
-#include "admin/status_table.h"
+#include "admin/values.h"
 #include "common/clock.h"
 #include "common/nats/fit.h"
 #include "common/subject.h"
@@ -45,7 +45,7 @@ struct check {
 static const char *
 count(uint64_t n, char *buf, size_t size)
 {
-	return status_count((json_int_t)n, buf, size);
+	return values_count((json_int_t)n, buf, size);
 }
 
 static const char *

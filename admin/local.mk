@@ -29,10 +29,15 @@ libsradmin_a_SOURCES = \
 	admin/socket_path.h \
 	admin/status.c \
 	admin/status.h \
+	admin/status_elections.c \
 	admin/status_table.c \
 	admin/status_table.h \
 	admin/stream_reader.c \
 	admin/stream_reader.h \
+	admin/table.c \
+	admin/table.h \
+	admin/values.c \
+	admin/values.h \
 	admin/verify.c \
 	admin/verify.h \
 	admin/verify_report.c \

@@ -5,12 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "admin/client.h"
 #include "admin/socket_path.h"
 #include "admin/status_table.h"
+#include "common/clock.h"
 
 static volatile sig_atomic_t interrupted;
 
@@ -37,6 +39,17 @@ get_status(const char *path, struct error *e)
 	return status;
 }
 
+/* The screen, as far as it is one. */
+static struct winsize
+screen(void)
+{
+	struct winsize size = {0};
+
+	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0)
+		size = (struct winsize){0};
+	return size;
+}
+
 static bool
 want_color(void)
 {
@@ -46,16 +59,28 @@ want_color(void)
 }
 
 static void
+write_table(struct strbuf *out, const json_t *status)
+{
+	const struct status_look look = {
+	    .color = want_color(), .width = screen().ws_col, .now_ms = wall_ms()};
+
+	status_table(out, status, &look);
+}
+
+static void
 print_json(const json_t *status)
 {
 	json_dumpf(status, stdout, JSON_INDENT(2));
 	printf("\n");
 }
 
-/* One screen: what was there is overwritten, so that nothing flickers. */
+/* One screen: what was there is overwritten, so that nothing flickers; what does not fit would make it roll.
+ */
 static void
 print_screen(const char *text, bool in_place)
 {
+	size_t rows = screen().ws_row, printed = 0;
+
 	if (!in_place) {
 		printf("%s\n", text);
 		fflush(stdout);
@@ -65,6 +90,10 @@ print_screen(const char *text, bool in_place)
 	for (const char *line = text; *line != '\0';) {
 		size_t len = strcspn(line, "\n");
 
+		if (rows > 2 && ++printed == rows - 1 && line[len] != '\0' && line[len + 1] != '\0') {
+			printf("... the screen is too low for the rest\033[K\n");
+			break;
+		}
 		printf("%.*s\033[K\n", (int)len, line);
 		line += len + (line[len] == '\n');
 	}
@@ -85,7 +114,7 @@ show_once(const char *path, bool json)
 		return COMMAND_EXIT_FAILED;
 	}
 	strbuf_init(&out);
-	status_table(&out, status, want_color());
+	write_table(&out, status);
 	if (json)
 		print_json(status);
 	else
@@ -107,7 +136,7 @@ watch_once(const char *path, bool in_place)
 
 	strbuf_init(&out);
 	if (status != NULL)
-		status_table(&out, status, want_color());
+		write_table(&out, status);
 	else
 		strbuf_addf(&out, "%s\n", e.text);
 	print_screen(out.data, in_place);

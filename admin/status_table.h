@@ -4,15 +4,21 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "common/strbuf.h"
 
-/* Appends the table. Whatever is missing or of another type is shown as "-". */
-void status_table(struct strbuf *out, const json_t *status, bool color);
+struct status_look {
+	bool color;
+	size_t width;   /* of the screen in characters, 0 for any: columns that matter less give way */
+	int64_t now_ms; /* since the epoch: times of the status are shown as ages */
+};
 
-/* "2 h 5 m", "3.2 s", "-" for a negative time. Returns buf. */
-const char *status_duration(double seconds, char *buf, size_t size);
-/* "12,345,678". Returns buf. */
-const char *status_count(json_int_t value, char *buf, size_t size);
+/* Appends the tables. Whatever is missing or of another type is shown as "-". */
+void status_table(struct strbuf *out, const json_t *status, const struct status_look *look);
+
+/* The part about elections, nothing without one; and the line about the heartbeats, nothing without them. */
+void status_elections(struct strbuf *out, const json_t *status, const struct status_look *look);
+void status_heartbeat(struct strbuf *out, const json_t *status, const struct status_look *look);
 
 #endif

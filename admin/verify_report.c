@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "admin/status_table.h"
+#include "admin/values.h"
 
 #define SHOWN     20 /* of each list, in the text */
 #define BAR_WIDTH 30
@@ -41,7 +41,7 @@ add_list(struct strbuf *out, const char *name, const char *of, const struct comp
 	if (l->count == 0)
 		return;
 	strbuf_addf(out, "  %-10s %s: %s sequence%s ", name,
-		    status_count((json_int_t)l->count, number, sizeof number), of, l->count == 1 ? "" : "s");
+		    values_count((json_int_t)l->count, number, sizeof number), of, l->count == 1 ? "" : "s");
 	for (i = 0; i < l->listed && i < SHOWN; i++) {
 		strbuf_addf(out, "%s%" PRIu64, i > 0 ? ", " : "", l->items[i].seq);
 		add_what(out, l->items[i].what);
@@ -55,7 +55,7 @@ add_count(struct strbuf *out, uint64_t count, const char *text)
 	char number[32];
 
 	if (count > 0)
-		strbuf_addf(out, "  %s %s\n", status_count((json_int_t)count, number, sizeof number), text);
+		strbuf_addf(out, "  %s %s\n", values_count((json_int_t)count, number, sizeof number), text);
 }
 
 void
@@ -69,8 +69,8 @@ verify_report_text(struct strbuf *out, const struct verify_subject *what, const 
 		strbuf_addf(out,
 			    "%s: source sequences %" PRIu64 " to %" PRIu64 " of %s, and their copies in %s\n",
 			    what->topic, what->from, what->to, what->source_stream, what->target_stream);
-	strbuf_addf(out, "  %s messages, %s copies\n", status_count((json_int_t)r->source_msgs, a, sizeof a),
-		    status_count((json_int_t)r->target_msgs, b, sizeof b));
+	strbuf_addf(out, "  %s messages, %s copies\n", values_count((json_int_t)r->source_msgs, a, sizeof a),
+		    values_count((json_int_t)r->target_msgs, b, sizeof b));
 	add_list(out, "missing", "source", &r->missing);
 	add_list(out, "extra", "target", &r->extra);
 	add_list(out, "changed", "source", &r->changed);
@@ -157,9 +157,9 @@ verify_report_bar(struct strbuf *out, uint64_t done, uint64_t total, int64_t ela
 	for (int i = 0; i < BAR_WIDTH; i++)
 		strbuf_adds(out, i < full ? "#" : ".");
 	strbuf_addf(out, "] %3d%%  %s of %s  %s/s", (int)(part * 100),
-		    status_count((json_int_t)done, a, sizeof a), status_count((json_int_t)total, b, sizeof b),
-		    status_count((json_int_t)rate, c, sizeof c));
+		    values_count((json_int_t)done, a, sizeof a), values_count((json_int_t)total, b, sizeof b),
+		    values_count((json_int_t)rate, c, sizeof c));
 	if (rate > 0 && done < total)
 		strbuf_addf(out, "  %s left",
-			    status_duration((double)(total - done) / rate, left, sizeof left));
+			    values_duration((double)(total - done) / rate, left, sizeof left));
 }

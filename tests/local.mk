@@ -27,6 +27,7 @@ unit_tests = \
 	test_reload \
 	test_restart \
 	test_state \
+	test_status_table \
 	test_subject \
 	test_supervisor \
 	test_totals \
@@ -85,6 +86,10 @@ test_control_LDADD = libsrsupervisor.a $(UNIT_LDADD)
 test_leaders_SOURCES = tests/unit/test_leaders.c $(unit_sources)
 test_leaders_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_leaders_LDADD = libsrsupervisor.a $(UNIT_LDADD)
+
+test_status_table_SOURCES = tests/unit/test_status_table.c $(unit_sources)
+test_status_table_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_status_table_LDADD = libsradmin.a $(UNIT_LDADD)
 
 test_restart_SOURCES = tests/unit/test_restart.c $(unit_sources)
 test_restart_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

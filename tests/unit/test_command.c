@@ -1,12 +1,10 @@
-/* The command line, and the table of `status`. */
+/* The command line. */
 #include <fcntl.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "admin/command.h"
-#include "admin/status_table.h"
 #include "tests/unit/unit.h"
 
 static struct command c;
@@ -152,76 +150,11 @@ START_TEST(help_for_all_and_for_each)
 }
 END_TEST
 
-START_TEST(numbers_for_people)
-{
-	char buf[40];
-
-	ck_assert_str_eq(status_count(0, buf, sizeof buf), "0");
-	ck_assert_str_eq(status_count(999, buf, sizeof buf), "999");
-	ck_assert_str_eq(status_count(1000, buf, sizeof buf), "1,000");
-	ck_assert_str_eq(status_count(12345678, buf, sizeof buf), "12,345,678");
-	ck_assert_str_eq(status_duration(-1, buf, sizeof buf), "-");
-	ck_assert_str_eq(status_duration(0.25, buf, sizeof buf), "0.2 s");
-	ck_assert_str_eq(status_duration(59, buf, sizeof buf), "59 s");
-	ck_assert_str_eq(status_duration(61, buf, sizeof buf), "1 m 1 s");
-	ck_assert_str_eq(status_duration(7500, buf, sizeof buf), "2 h 5 m");
-	ck_assert_str_eq(status_duration(100000, buf, sizeof buf), "1 d 3 h");
-}
-END_TEST
-
-static const char two_topics[] =
-    "{\"name\":\"US-EAST\",\"node\":\"n1\",\"version\":\"1.0\",\"pid\":7,\"uptime_s\":61,\"ok\":false,"
-    "\"elections\":[],\"topics\":["
-    "{\"name\":\"cmdb\",\"role\":\"none\",\"state\":\"copying\",\"reason\":\"\",\"committed_seq\":1000000,"
-    "\"source_last_seq\":4000000,\"lag_msgs\":3000000,\"lag_seconds\":7500.5,\"rate_msgs\":30000.4,\"eta_s\":"
-    "100,"
-    "\"restarts\":0},"
-    "{\"name\":\"quiet\",\"role\":\"leader\",\"state\":\"halted\",\"reason\":\"message 7 is too large\","
-    "\"committed_seq\":6,\"source_last_seq\":7,\"lag_msgs\":1,\"lag_seconds\":null,\"rate_msgs\":0.5,"
-    "\"eta_s\":null,\"restarts\":3}]}";
-
-START_TEST(table_is_aligned_and_tells_why)
-{
-	json_t *status = json_loads(two_topics, 0, NULL);
-	struct strbuf out;
-
-	strbuf_init(&out);
-	status_table(&out, status, false);
-	ck_assert_str_eq(
-	    out.data, "US-EAST on n1, stream-replicator 1.0, pid 7, up 1 m 1 s: not all is well\n"
-		      "\n"
-		      "TOPIC  ROLE    STATE    COMMITTED     SOURCE        LAG   BEHIND   MSG/S  RESTARTS\n"
-		      "cmdb   -       copying  1,000,000  4,000,000  3,000,000  2 h 5 m  30,000         0\n"
-		      "       [#######.......................]  25 %, done in 1 m 40 s\n"
-		      "quiet  leader  halted           6          7          1        -     0.5         3\n"
-		      "       message 7 is too large\n");
-	strbuf_reset(&out);
-	status_table(&out, status, true);
-	ck_assert_ptr_nonnull(strstr(out.data, "\033[31mhalted\033[0m"));
-	strbuf_fini(&out);
-	json_decref(status);
-}
-END_TEST
-
-/* A status of another version may lack anything. */
-START_TEST(table_of_nothing)
-{
-	json_t *status = json_loads("{\"topics\":[{},{\"name\":7,\"lag_msgs\":\"x\"}]}", 0, NULL);
-	struct strbuf out;
-
-	strbuf_init(&out);
-	status_table(&out, status, false);
-	ck_assert_ptr_nonnull(strstr(out.data, "TOPIC"));
-	strbuf_fini(&out);
-	json_decref(status);
-}
-END_TEST
-
 Suite *
 unit_suite(void)
 {
 	Suite *s = suite_create("command");
-	TCase *line = tcase_create("line"), *table = tcase_create("table");
+	TCase *line = tcase_create("line");
 
 	tcase_add_checked_fixture(line, NULL, teardown);
 	tcase_add_test(line, without_anything_it_runs);
@@ -232,9 +165,5 @@ unit_suite(void)
 	tcase_add_test(line, verbs_of_later_releases_are_refused);
 	tcase_add_test(line, help_for_all_and_for_each);
 	suite_add_tcase(s, line);
-	tcase_add_test(table, numbers_for_people);
-	tcase_add_test(table, table_is_aligned_and_tells_why);
-	tcase_add_test(table, table_of_nothing);
-	suite_add_tcase(s, table);
 	return s;
 }
