@@ -240,7 +240,7 @@ add_shares(struct strbuf *out, const json_t *elections, const char *own_site, si
 }
 
 void
-status_elections(struct strbuf *out, const json_t *status, const struct status_look *look)
+status_table_elections(struct strbuf *out, const json_t *status, const struct status_look *look)
 {
 	const json_t *elections = json_object_get(status, "elections"), *election;
 	const char *own_site = values_text(status, "name");
@@ -260,7 +260,7 @@ status_elections(struct strbuf *out, const json_t *status, const struct status_l
 /* ---- heartbeats ---- */
 
 void
-status_heartbeat(struct strbuf *out, const json_t *status, const struct status_look *look)
+status_table_heartbeat(struct strbuf *out, const json_t *status, const struct status_look *look)
 {
 	const json_t *beat = json_object_get(status, "heartbeat");
 	const char *state = values_shown(beat, "state"), *role = values_text(beat, "role");

@@ -178,6 +178,6 @@ status_table(struct strbuf *out, const json_t *status, const struct status_look 
 	add_head(out, status, look);
 	strbuf_adds(out, "\n");
 	add_topics(out, status, look);
-	status_elections(out, status, look);
-	status_heartbeat(out, status, look);
+	status_table_elections(out, status, look);
+	status_table_heartbeat(out, status, look);
 }

@@ -18,7 +18,7 @@ struct status_look {
 void status_table(struct strbuf *out, const json_t *status, const struct status_look *look);
 
 /* The part about elections, nothing without one; and the line about the heartbeats, nothing without them. */
-void status_elections(struct strbuf *out, const json_t *status, const struct status_look *look);
-void status_heartbeat(struct strbuf *out, const json_t *status, const struct status_look *look);
+void status_table_elections(struct strbuf *out, const json_t *status, const struct status_look *look);
+void status_table_heartbeat(struct strbuf *out, const json_t *status, const struct status_look *look);
 
 #endif
