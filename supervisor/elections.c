@@ -141,8 +141,6 @@ happened(void *arg, const struct leader *n, enum leader_event event, const char 
 static void
 view_own(const struct elections *e, const struct leader *n, struct mono now, struct election_view *view)
 {
-	const struct child *elector = children_find(e->table, JOB_ELECT, n->elector);
-
 	view->role = "leader";
 	view->leader = e->elect.node;
 	view->site = e->table->jobs->conf->name;
@@ -151,8 +149,7 @@ view_own(const struct elections *e, const struct leader *n, struct mono now, str
 	view->since_ms = wall_ms() - mono_ms_between(n->since, now);
 	if (n->have_report && n->report.leads && n->report.since_ms > 0)
 		view->since_ms = n->report.since_ms;
-	if (elector != NULL && child_has_process(elector))
-		view->pid = (uint32_t)elector->pid;
+	view->pid = (uint32_t)getpid(); /* as the elector writes it */
 }
 
 void
