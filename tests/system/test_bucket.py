@@ -184,6 +184,7 @@ BAD = {
     "history": ({"history": 5}, ["history", "5"]),
     "memory of one server": ({"storage": "memory"}, ["memory"]),
     "not a bucket": ({"subjects": ["elsewhere.>"]}, ["no bucket"]),
+    "small messages": ({"max_msg_size": 20}, ["20 bytes"]),
     "sealed": ({}, ["sealed"]),
 }
 
@@ -210,17 +211,6 @@ def test_bucket_that_cannot_be_used(scene, source, target, case):
 
 def says(text, *words):
     return all(w in text for w in words)
-
-
-def test_bucket_that_takes_no_value(scene, source, target):
-    """What only a write finds out."""
-    bucket = scene.bucket(source).create(TTL, max_msg_size=20)
-    node = scene.pair(source, target, count=1)[0].start()
-    problem = wait_until(lambda: " ".join(node.status()["problems"]), 15, "a problem")
-    assert "WORK" in problem and "size" in problem, problem
-    assert node.role() == "standby"
-    bucket.client.update_stream(bucket.stream, max_msg_size=-1)
-    wait_until(lambda: node.role() == "leader" and node.status()["ok"], 30, "a leader when it can")
 
 
 RIGHTS = {

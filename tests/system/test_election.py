@@ -222,7 +222,7 @@ def test_supervisor_freezes(world):
 
 def test_worker_freezes(world):
     """For longer than the lease and the supervisor's patience; here or there, the work goes on."""
-    pid = world.leader.pid_of(WORKER, "t")
+    pid = world.leader.worker_pid()
     world.leader.freeze(WORKER)
     wait_until(lambda: not alive(pid), 20, "the frozen worker's end")
     world.leader.frozen.clear()
@@ -292,26 +292,23 @@ def test_leadership_goes_round(scene, source, target, finish):
 # ---- links -----------------------------------------------------------------------------------------
 
 
-def through_links(scene, source, target, **to):
-    """A pair of which node 0 reaches the servers through links: bucket, source, target."""
+def through_link(scene, source, target, what):
+    """A pair of which node 0 reaches the bucket or the target through a link."""
     team = scene.pair(source, target)
-    links = {}
-    for what, server in to.items():
-        links[what] = scene.link(server)
-        url = server.url_for(links[what].port)
-        if what == "bucket":
-            team[0].top["election"]["url"] = url
-        else:
-            team[0].topics["t"][f"{what}_url"] = url
-    if "bucket" in to:
-        team[1].top["election"]["url"] = to["bucket"].url
+    if what == "bucket":
+        link = scene.link(source)
+        team[0].top["election"]["url"] = source.url_for(link.port)
+        team[1].top["election"]["url"] = source.url
+    else:
+        link = scene.link(target)
+        team[0].topics["t"]["target_url"] = target.url_for(link.port)
     for node in team:
         node.write()
     team[0].start()
     team.wait_leader()
     team[1].start()
     assert team.settled()[0] is team[0]
-    return team, links
+    return team, link
 
 
 def cut_off(link):
@@ -322,13 +319,13 @@ def cut_off(link):
 def test_cut_between_leader_and_bucket(scene, source, target, finish):
     """Its source and target are in reach; it stops all the same."""
     w = scene.writer(source, rate=300)
-    team, links = through_links(scene, source, target, bucket=source)
+    team, link = through_link(scene, source, target, "bucket")
     before = first_copies(target)
-    cut_off(links["bucket"])
+    cut_off(link)
     assert team.wait_leader(but=team[0]) is team[1]
     said = team[0].wait_election("WORK", lambda e: not team[0].status()["ok"])
     assert said["role"] != "leader"
-    links["bucket"].refuse(False)
+    link.refuse(False)
     team[0].wait_standby()
     wait_until(lambda: team[0].status()["ok"], 20, "all well again")
     gap = largest_gap(finish(w, source, target), before)
@@ -338,11 +335,11 @@ def test_cut_between_leader_and_bucket(scene, source, target, finish):
 def test_silence_between_leader_and_bucket(scene, source, target, finish):
     """The link swallows everything without a word, then lets it through."""
     w = scene.writer(source, rate=300)
-    team, links = through_links(scene, source, target, bucket=source)
+    team, link = through_link(scene, source, target, "bucket")
     before = first_copies(target)
-    links["bucket"].freeze()
+    link.freeze()
     assert team.wait_leader(but=team[0]) is team[1]
-    links["bucket"].thaw()
+    link.thaw()
     team[0].wait_standby(timeout=30)
     gap = largest_gap(finish(w, source, target), before)
     assert gap < CRASH, gap
@@ -351,11 +348,11 @@ def test_silence_between_leader_and_bucket(scene, source, target, finish):
 def test_cut_between_leader_and_target(scene, source, target, finish):
     """It could lead for ever without copying: after two TTLs a node that can work gets its turn."""
     w = scene.writer(source, rate=300)
-    team, links = through_links(scene, source, target, target=target)
+    team, link = through_link(scene, source, target, "target")
     first_copies(target)
-    cut_off(links["target"])
+    cut_off(link)
     assert team.wait_leader(but=team[0], timeout=30) is team[1]
-    links["target"].refuse(False)
+    link.refuse(False)
     team[0].wait_standby()
     assert team.wait_leader() is team[1]
     finish(w, source, target)
@@ -364,14 +361,14 @@ def test_cut_between_leader_and_target(scene, source, target, finish):
 def test_cut_between_standby_and_target(scene, source, target, finish):
     """A standby that cannot work gets the name only if nobody else takes it."""
     w = scene.writer(source, rate=300)
-    team, links = through_links(scene, source, target, target=target)
+    team, link = through_link(scene, source, target, "target")
     first_copies(target)
     third = scene.node(team[1].topics, **{k: v for k, v in team[1].top.items() if k == "election"})
     third.start()
     team.nodes.append(third)
     team[0].stop()
     leader = team.wait_leader(but=team[0])
-    cut_off(links["target"])
+    cut_off(link)
     team[0].start()
     team[0].wait_topic(lambda t: t["state"] == "connecting", what="cut off")
     leader.stop()

@@ -201,8 +201,8 @@ def test_nodes_of_the_existing_tool_follow_one_another(source, target, scene, fi
 def test_children_of_a_replicator_are_found_by_role(source, target, scene):
     node = scene.node({"t": topic(source, target)}).start()
     node.wait_state("copying")
-    assert [(p.role, p.name) for p in node.processes()] == [(SUPERVISOR, ""), (WORKER, "t")]
-    assert node.pid_of(WORKER) == node.worker_pid()
+    assert [(p.role, p.name) for p in node.processes()] == [(SUPERVISOR, ""), (WORKER, "t_S")]
+    assert node.pid_of(WORKER, "t_S") == node.worker_pid()
     pids = [p.pid for p in node.processes()]
     node.freeze(WORKER)
     node.kill_all()
