@@ -75,7 +75,7 @@ client_close(struct client **client)
 }
 
 static int
-send_request(struct client *c, const char *verb, const char *topic, struct error *e)
+send_request(struct client *c, const char *verb, const char *field, const char *value, struct error *e)
 {
 	json_t *o = json_pack("{s:s}", "verb", verb);
 	char *text = NULL;
@@ -83,11 +83,11 @@ send_request(struct client *c, const char *verb, const char *topic, struct error
 	bool sent;
 
 	/* Setting it fails for what is no UTF-8. */
-	if (topic == NULL || json_object_set_new(o, "topic", json_string(topic)) == 0)
+	if (value == NULL || json_object_set_new(o, field, json_string(value)) == 0)
 		text = json_dumps(o, JSON_COMPACT);
 	json_decref(o);
 	if (text == NULL)
-		return error_set(e, ERR_USAGE, "the name of the topic is no UTF-8 text");
+		return error_set(e, ERR_USAGE, "the %s that was given is no UTF-8 text", field);
 	strbuf_init(&line);
 	strbuf_addf(&line, "%s\n", text);
 	free(text);
@@ -136,14 +136,14 @@ parse_reply(const char *text, size_t len, struct error *e)
 }
 
 json_t *
-client_ask(struct client *c, const char *verb, const char *topic, struct error *e)
+client_ask_about(struct client *c, const char *verb, const char *field, const char *value, struct error *e)
 {
 	struct mono deadline = mono_add_ms(mono_now(), ANSWER_MS);
 	const char *end;
 	int more;
 
 	strbuf_reset(&c->in);
-	if (send_request(c, verb, topic, e) != 0)
+	if (send_request(c, verb, field, value, e) != 0)
 		return NULL;
 	while ((end = memchr(c->in.data, '\n', c->in.len)) == NULL) {
 		more = read_more(c, deadline, e);
@@ -153,6 +153,12 @@ client_ask(struct client *c, const char *verb, const char *topic, struct error *
 			return NULL;
 	}
 	return parse_reply(c->in.data, (size_t)(end - c->in.data), e);
+}
+
+json_t *
+client_ask(struct client *c, const char *verb, const char *topic, struct error *e)
+{
+	return client_ask_about(c, verb, "topic", topic, e);
 }
 
 bool

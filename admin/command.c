@@ -51,6 +51,13 @@ static const struct verb verbs[COMMAND_VERB_END] = {
     [COMMAND_STOP] =
 	{"stop", NULL, "stop replicating",
 	 "Lets all workers settle what is in flight and ends the supervisor. Returns when it has ended."},
+    [COMMAND_STEP_DOWN] =
+	{"step-down", "NAME", "let another node lead an election",
+	 "Hands the election of that name (leader_election_name) over: its topics settle what is in flight\n"
+	 "here, and another node goes on. Refused if no other node stands for it. Returns when another node\n"
+	 "leads and says which one; fails if nobody has taken over after 10 s. This node leaves the "
+	 "election\n"
+	 "alone for two TTLs of its bucket, unless nobody else takes it."},
     [COMMAND_VERIFY] =
 	{"verify", "TOPIC", "compare source and target message by message",
 	 "Reads both streams in order and compares subject, headers and body of every message.\n"
@@ -58,7 +65,7 @@ static const struct verb verbs[COMMAND_VERB_END] = {
 };
 
 /* Verbs that users may know from the manual of a later release. */
-static const char *const later_verbs[] = {"step-down", "state", "advisories", "gossip", "enroll", "convert"};
+static const char *const later_verbs[] = {"state", "advisories", "gossip", "enroll", "convert"};
 
 enum option_id {
 	OPTION_CONFIG = 256,
@@ -83,7 +90,7 @@ enum option_id {
 /* Verbs that talk to a supervisor. */
 #define TALKING                                                                                              \
 	(VERB(COMMAND_STATUS) | VERB(COMMAND_PAUSE) | VERB(COMMAND_RESUME) | VERB(COMMAND_RESTART) |         \
-	 VERB(COMMAND_RELOAD) | VERB(COMMAND_STOP))
+	 VERB(COMMAND_RELOAD) | VERB(COMMAND_STOP) | VERB(COMMAND_STEP_DOWN))
 
 struct rule {
 	enum option_id id;
@@ -105,7 +112,8 @@ static const struct rule rules[] = {
     {OPTION_PRINT, "print", NULL, VERB(COMMAND_CHECK), "print the effective configuration, secrets masked"},
     {OPTION_CONNECT, "connect", NULL, VERB(COMMAND_CHECK),
      "reach both ends of every topic and tell what is there"},
-    {OPTION_JSON, "json", NULL, VERB(COMMAND_STATUS) | VERB(COMMAND_VERIFY), "print JSON"},
+    {OPTION_JSON, "json", NULL, VERB(COMMAND_STATUS) | VERB(COMMAND_STEP_DOWN) | VERB(COMMAND_VERIFY),
+     "print JSON"},
     {OPTION_WATCH, "watch", NULL, VERB(COMMAND_STATUS), "show it again every second until Ctrl-C"},
     {OPTION_FROM, "from", "SEQ", VERB(COMMAND_VERIFY), "first source sequence to compare"},
     {OPTION_TO, "to", "SEQ", VERB(COMMAND_VERIFY), "last source sequence to compare"},
@@ -153,7 +161,7 @@ print_program_help(void)
 	       "Copies messages from streams of one NATS system to streams of another, in order and exactly "
 	       "once.\n\nVerbs:\n");
 	for (size_t v = 0; v < COMMAND_VERB_END; v++)
-		printf("  %-9s%-9s %s\n", verbs[v].name, verbs[v].operand != NULL ? verbs[v].operand : "",
+		printf("  %-10s%-6s %s\n", verbs[v].name, verbs[v].operand != NULL ? verbs[v].operand : "",
 		       verbs[v].summary);
 	print_options(VERB(COMMAND_RUN));
 	printf("\n`" PROGRAM " VERB --help` tells more about a verb.\n"
@@ -328,7 +336,8 @@ take_operands(int argc, char **argv, struct command *c)
 
 	if (verb->operand != NULL) {
 		if (optind >= argc)
-			return usage("%s: which topic?", verb->name);
+			return usage("%s: which %s?", verb->name,
+				     strcmp(verb->operand, "NAME") == 0 ? "election" : "topic");
 		c->topic = argv[optind++];
 	}
 	if (optind < argc)

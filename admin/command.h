@@ -25,6 +25,7 @@ enum command_verb {
 	COMMAND_RESTART,
 	COMMAND_RELOAD,
 	COMMAND_STOP,
+	COMMAND_STEP_DOWN,
 	COMMAND_VERIFY,
 	COMMAND_VERB_END
 };
@@ -42,7 +43,7 @@ struct command {
 	bool connect;
 	bool json;
 	bool watch;
-	const char *topic; /* the operand of verbs for one topic */
+	const char *topic; /* the operand: name of a topic, or of an election for step-down */
 	uint64_t from;     /* verify: source sequences, 0 where not given */
 	uint64_t to;
 };

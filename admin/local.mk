@@ -32,6 +32,8 @@ libsradmin_a_SOURCES = \
 	admin/status_elections.c \
 	admin/status_table.c \
 	admin/status_table.h \
+	admin/step_down.c \
+	admin/step_down.h \
 	admin/stream_reader.c \
 	admin/stream_reader.h \
 	admin/table.c \

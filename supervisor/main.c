@@ -6,6 +6,7 @@
 #include "admin/connect.h"
 #include "admin/control_verbs.h"
 #include "admin/status.h"
+#include "admin/step_down.h"
 #include "admin/verify.h"
 #include "supervisor/supervisor.h"
 
@@ -45,6 +46,7 @@ static int (*const verbs[COMMAND_VERB_END])(const struct command *c) = {
     [COMMAND_RESTART] = admin_control,
     [COMMAND_RELOAD] = admin_control,
     [COMMAND_STOP] = admin_control,
+    [COMMAND_STEP_DOWN] = admin_step_down,
     [COMMAND_VERIFY] = verify,
 };
 

@@ -28,6 +28,7 @@ unit_tests = \
 	test_restart \
 	test_state \
 	test_status_table \
+	test_step_down \
 	test_subject \
 	test_supervisor \
 	test_totals \
@@ -90,6 +91,10 @@ test_leaders_LDADD = libsrsupervisor.a $(UNIT_LDADD)
 test_status_table_SOURCES = tests/unit/test_status_table.c $(unit_sources)
 test_status_table_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_status_table_LDADD = libsradmin.a $(UNIT_LDADD)
+
+test_step_down_SOURCES = tests/unit/test_step_down.c $(unit_sources)
+test_step_down_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_step_down_LDADD = libsradmin.a $(UNIT_LDADD)
 
 test_restart_SOURCES = tests/unit/test_restart.c $(unit_sources)
 test_restart_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

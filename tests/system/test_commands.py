@@ -246,13 +246,13 @@ def test_help():
 
 
 @pytest.mark.parametrize("args", [["nosuchverb"], ["--nosuchoption"], ["status", "--nosuch"],
-                                  ["verify"], ["pause"], ["status", "superfluous"]])
+                                  ["verify"], ["pause"], ["step-down"], ["status", "superfluous"]])
 def test_wrong_use(args):
     done = plain(*args)
     assert done.returncode == 2 and done.stderr, done
 
 
-@pytest.mark.parametrize("args", [["step-down", "X"], ["state"], ["advisories", "S"], ["gossip"],
+@pytest.mark.parametrize("args", [["state"], ["advisories", "S"], ["gossip"],
                                   ["enroll", "x", "--dir", "/tmp"], ["convert", "x.yaml"]])
 def test_verbs_of_later_versions_are_refused(args):
     done = plain(*args)

@@ -87,6 +87,10 @@ START_TEST(verbs_with_a_topic)
 	ck_assert_int_eq(PARSE("--socket", "s", "pause", "cmdb"), -1);
 	ck_assert_int_eq(c.verb, COMMAND_PAUSE);
 	ck_assert_str_eq(c.socket, "s");
+	ck_assert_int_eq(PARSE("step-down", "X", "--json", "--socket", "s"), -1);
+	ck_assert_int_eq(c.verb, COMMAND_STEP_DOWN);
+	ck_assert_str_eq(c.topic, "X");
+	ck_assert(c.json);
 }
 END_TEST
 
@@ -101,6 +105,9 @@ START_TEST(wrong_usage_is_named)
 	    {{"run", "--config"}, "--config needs a value"},
 	    {{"pause"}, "which topic"},
 	    {{"pause", "a", "b"}, "\"b\""},
+	    {{"step-down"}, "which election"},
+	    {{"step-down", "a", "b"}, "\"b\""},
+	    {{"step-down", "a", "--watch"}, "--watch does not go with step-down"},
 	    {{"explode"}, "explode"},
 	    {{"run", "extra"}, "\"extra\""},
 	    {{"pause", "a", "--json"}, "--json does not go with pause"},
@@ -123,8 +130,7 @@ END_TEST
 
 START_TEST(verbs_of_later_releases_are_refused)
 {
-	static const char *const verbs[] = {"step-down", "state",  "advisories",
-					    "gossip",    "enroll", "convert"};
+	static const char *const verbs[] = {"state", "advisories", "gossip", "enroll", "convert"};
 
 	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
 		ck_assert_int_eq(PARSE(verbs[i], "--since", "1h"), COMMAND_EXIT_USAGE);
