@@ -15,6 +15,7 @@
 #include "common/nats/endpoint.h"
 #include "common/proto.h"
 #include "common/subject.h"
+#include "common/text.h"
 #include "common/units.h"
 #include "common/xalloc.h"
 
@@ -22,7 +23,8 @@
 struct checked_topic {
 	const struct conf_topic *topic;
 	struct endpoint source, target;
-	bool connectable; /* both are filled */
+	bool connectable;             /* both are filled */
+	uint64_t key_hash, name_hash; /* thousands of topics are compared each with each */
 };
 
 /* Reports at the setting if it is set, else at the topic. */
@@ -180,6 +182,14 @@ check_size(const struct conf_build *b, size_t i)
 }
 
 static void
+begin_topic(struct checked_topic *c, const struct conf_topic *t)
+{
+	c->topic = t;
+	c->key_hash = text_hash(t->key, strlen(t->key));
+	c->name_hash = text_hash(t->name, strlen(t->name));
+}
+
+static void
 parse_endpoints(struct checked_topic *c)
 {
 	if (endpoint_parse(c->topic->source_url, &c->topic->source_tls, &c->source, NULL) == 0) {
@@ -226,7 +236,7 @@ check_topics(const struct conf_build *b, struct checked_topic *topics)
 	size_t before = 0;
 
 	for (size_t i = 0; i < b->topic_count; i++) {
-		topics[i].topic = &b->conf->topics[i];
+		begin_topic(&topics[i], &b->conf->topics[i]);
 		parse_endpoints(&topics[i]);
 		if (is_first(b, i)) {
 			conf_partition_check(b, b->topic_sections[i]);
@@ -244,7 +254,8 @@ static void
 check_pair_name(const struct conf_build *b, size_t i, const struct checked_topic *a,
 		const struct checked_topic *c)
 {
-	if (strcmp(a->topic->name, c->topic->name) != 0 || strcmp(a->topic->stream, c->topic->stream) != 0 ||
+	if (a->name_hash != c->name_hash || strcmp(a->topic->name, c->topic->name) != 0 ||
+	    strcmp(a->topic->stream, c->topic->stream) != 0 ||
 	    strcmp(a->topic->source_domain, c->topic->source_domain) != 0 ||
 	    !endpoint_same_system(&a->source, &c->source))
 		return;
@@ -283,11 +294,12 @@ check_pair_target(const struct conf_build *b, size_t i, const struct checked_top
 
 /* A partition gets a name that another topic may have been given. */
 static void
-check_pair_key(const struct conf_build *b, size_t i, size_t k)
+check_pair_key(const struct conf_build *b, const struct checked_topic *topics, size_t i, size_t k)
 {
-	const struct conf_topic *a = &b->conf->topics[k], *c = &b->conf->topics[i];
+	const struct conf_topic *a = topics[k].topic, *c = topics[i].topic;
 
-	if (strcmp(a->key, c->key) != 0 || strcmp(a->group, c->group) == 0)
+	if (topics[i].key_hash != topics[k].key_hash || strcmp(a->key, c->key) != 0 ||
+	    strcmp(a->group, c->group) == 0)
 		return;
 	conf_scan_section_problem(b->scan, b->topic_sections[i],
 				  "there is a topic \"%.200s\" already by topic \"%.200s\", give one "
@@ -326,7 +338,7 @@ check_pairs(const struct conf_build *b, const struct checked_topic *topics)
 
 	for (size_t i = 0; i < b->topic_count; i++) {
 		for (size_t k = 0; k < i; k++)
-			check_pair_key(b, i, k);
+			check_pair_key(b, topics, i, k);
 		if (is_first(b, i))
 			before = problem_count(b);
 		if (problem_count(b) == before)

@@ -12,6 +12,7 @@
 #include "common/nats/endpoint.h"
 #include "common/proto.h"
 #include "common/subject.h"
+#include "common/text.h"
 #include "common/xalloc.h"
 
 /* Reports at the setting if it is set, else at the section. */
@@ -29,6 +30,7 @@ struct candidate {
 	size_t section;
 	const char *title; /* topic's, "" for the heartbeat */
 	const char *name, *key;
+	uint64_t name_hash, key_hash; /* thousands are compared each with each */
 	const struct election_group *group;
 	bool refused; /* a problem is reported already */
 };
@@ -148,6 +150,15 @@ topic_key(const struct conf_topic *t)
 	return *t->election_key != '\0' ? t->election_key : t->leader_election_name;
 }
 
+static struct candidate
+candidate_of(size_t section, const char *title, const char *name, const char *key,
+	     const struct election_group *group)
+{
+	return (struct candidate){
+	    section, title, name, key, text_hash(name, strlen(name)), text_hash(key, strlen(key)),
+	    group,   false};
+}
+
 /* Where the heartbeat is elected, under whatever name; NULL if it is not. */
 static const struct election_group *
 heartbeat_group(const struct election_plan *plan)
@@ -180,17 +191,13 @@ find_candidates(const struct conf_build *b, const struct election_plan *plan, st
 		if (*t->leader_election_name == '\0' || election_plan_of_topic(plan, t, &group) == NULL ||
 		    *group->url == '\0' || is_key_refused(b, i))
 			continue;
-		out[count++] = (struct candidate){b->topic_sections[i], t->key, t->leader_election_name,
-						  topic_key(t),         group,  false};
+		out[count++] =
+		    candidate_of(b->topic_sections[i], t->key, t->leader_election_name, topic_key(t), group);
 	}
 	group = heartbeat_group(plan);
 	if (group != NULL && *group->url != '\0')
-		out[count++] = (struct candidate){section_of(b, &b->conf->heartbeat),
-						  "",
-						  plan->heartbeat_key,
-						  plan->heartbeat_key,
-						  group,
-						  false};
+		out[count++] = candidate_of(section_of(b, &b->conf->heartbeat), "", plan->heartbeat_key,
+					    plan->heartbeat_key, group);
 	return count;
 }
 
@@ -242,7 +249,8 @@ report_two_names(const struct conf_build *b, const struct candidate *c, const st
 static bool
 check_pair(const struct conf_build *b, const struct candidate *first, const struct candidate *c)
 {
-	bool name = strcmp(first->name, c->name) == 0, key = strcmp(first->key, c->key) == 0;
+	bool name = first->name_hash == c->name_hash && strcmp(first->name, c->name) == 0;
+	bool key = first->key_hash == c->key_hash && strcmp(first->key, c->key) == 0;
 	bool group = first->group == c->group;
 	char *other;
 

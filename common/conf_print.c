@@ -7,6 +7,7 @@
 #include "common/conf_lex.h"
 #include "common/conf_options.h"
 #include "common/conf_value.h"
+#include "common/text.h"
 
 /* flags: only settings that have any of them; 0 for all. */
 static void
@@ -209,19 +210,6 @@ conf_heartbeat_equal(const struct conf *a, const struct conf *b)
 	return equal;
 }
 
-/* FNV-1a */
-static uint64_t
-hash_text(const struct strbuf *text)
-{
-	uint64_t hash = UINT64_C(14695981039346656037);
-
-	for (size_t i = 0; i < text->len; i++) {
-		hash ^= (unsigned char)text->data[i];
-		hash *= UINT64_C(1099511628211);
-	}
-	return hash;
-}
-
 uint64_t
 conf_map_hash(const struct conf *c, const struct conf_topic *topic)
 {
@@ -232,7 +220,7 @@ conf_map_hash(const struct conf *c, const struct conf_topic *topic)
 	conf_lex_quote(c->name, &text);
 	conf_lex_quote(topic->key, &text);
 	print_options(CONF_TOPIC, topic, CONF_MAP, CONF_PRINT_SECRET, "", &text);
-	hash = hash_text(&text);
+	hash = text_hash(text.data, text.len);
 	strbuf_fini(&text);
 	return hash;
 }

@@ -102,3 +102,15 @@ text_cut(const char *text, size_t len, size_t max)
 		len--;
 	return len;
 }
+
+uint64_t
+text_hash(const char *text, size_t len)
+{
+	uint64_t hash = UINT64_C(14695981039346656037);
+
+	for (size_t i = 0; i < len; i++) {
+		hash ^= (unsigned char)text[i];
+		hash *= UINT64_C(1099511628211);
+	}
+	return hash;
+}

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/strbuf.h"
 
@@ -18,5 +19,8 @@ void text_clean(struct strbuf *out, const char *text, size_t len);
 
 /* The longest prefix of text of at most max bytes that does not cut a character in two. */
 size_t text_cut(const char *text, size_t len, size_t max);
+
+/* FNV-1a of the bytes: the same for ever, as it is kept in states and buckets. */
+uint64_t text_hash(const char *text, size_t len);
 
 #endif

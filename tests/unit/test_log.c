@@ -180,6 +180,15 @@ START_TEST(text_is_cut_between_characters)
 }
 END_TEST
 
+/* Published values of the algorithm: what is kept must not change its meaning. */
+START_TEST(hash_is_fnv_1a)
+{
+	ck_assert_uint_eq(text_hash("", 0), UINT64_C(0xcbf29ce484222325));
+	ck_assert_uint_eq(text_hash("a", 1), UINT64_C(0xaf63dc4c8601ec8c));
+	ck_assert_uint_eq(text_hash("foobar", 6), UINT64_C(0x85944171f73967e8));
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -196,6 +205,7 @@ unit_suite(void)
 	tcase_add_test(tc, sink_gets_what_the_level_lets_through);
 	tcase_add_test(tc, utf8_is_checked);
 	tcase_add_test(tc, text_is_cut_between_characters);
+	tcase_add_test(tc, hash_is_fnv_1a);
 	suite_add_tcase(s, tc);
 	return s;
 }
