@@ -32,6 +32,7 @@ struct elector_name {
 	int64_t since_ms; /* of our value */
 	struct mono won_at;
 	bool leads, moved, map_in_doubt; /* of the term that was told last */
+	bool gave_up;                    /* the key, and nobody has taken it since */
 	enum lease_why yield_why;
 	uint64_t yield_term; /* of the last YIELD; its RELEASE may come late */
 

@@ -109,6 +109,7 @@ take_entry(struct elector_name *n, const struct bucket_entry *entry)
 	    n->holder.since_ms != v.since_ms)
 		n->holder_first = entry->revision;
 	n->held = true;
+	n->gave_up &= e.holder == LEASE_OURS; /* a late delivery of ours */
 	n->holder = v;
 	return e;
 }
@@ -226,6 +227,7 @@ won(struct elector_name *n, const struct lease_output *out)
 	n->moved = out->moved;
 	n->won_at = mono_now();
 	n->yield_why = LEASE_WHY_STOP;
+	n->gave_up = false;
 	tell_won(n, out);
 	log_info("elector", "%s: won, term %llu%s", n->key, (unsigned long long)out->term,
 		 out->other_map ? "; who led before may not have settled what it had sent" : "");
@@ -301,6 +303,7 @@ note_release(struct elector_name *n)
 	if (!n->leads || view.leads)
 		return;
 	n->leads = false;
+	n->gave_up = true;
 	log_info("elector", "%s: given up", n->key);
 	elector_presence_of_name(n);
 	elector_name_changed(n);

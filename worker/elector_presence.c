@@ -86,13 +86,12 @@ elector_presence_of_name(struct elector_name *n)
 /* ---- hearing others ------------------------------------------------------------------------------ */
 
 static void
-others_changed(struct elector *el)
+set_reserves(struct elector *el)
 {
 	for (size_t i = 0; i < el->name_count; i++) {
 		elector_set_reserve(&el->names[i], LEASE_WHY_UNKNOWN);
 		elector_name_pump(&el->names[i]);
 	}
-	elector_names_changed(el);
 }
 
 static void
@@ -111,7 +110,8 @@ heard(void *arg, const struct nats_message *m)
 	/* Who is new here need not wait for our next announcement. */
 	if (mono_ms_between(el->announced, mono_now()) >= ANNOUNCE_BACK_MS)
 		announce_soon(el);
-	others_changed(el);
+	set_reserves(el);
+	elector_names_changed(el);
 }
 
 void
@@ -150,7 +150,7 @@ elector_presence_async_error(struct elector *el, const char *text)
 /* ---- eagerness ----------------------------------------------------------------------------------- */
 
 /* A key that was given up on stop or by a person goes to whoever is first, so that the gap is short; balance
- * sees to the rest. */
+ * sees to the rest. Who gave it up himself comes last. */
 void
 elector_set_reserve(struct elector_name *n, enum lease_why why)
 {
@@ -159,6 +159,8 @@ elector_set_reserve(struct elector_name *n, enum lease_why why)
 
 	if (!n->able)
 		reserve = RESERVE_UNABLE_MS;
+	else if (n->gave_up)
+		reserve = RESERVE_SHARE_MS;
 	else if (why != LEASE_WHY_STOP && why != LEASE_WHY_STEP_DOWN && !presence_wants_more(el->presence) &&
 		 presence_other_stands(el->presence, n->key, true))
 		reserve = RESERVE_SHARE_MS;
@@ -222,7 +224,8 @@ elector_balance(struct elector *el)
 	struct mono now = mono_now();
 
 	if (presence_expire(el->presence, now, el->ttl_ms))
-		others_changed(el);
+		elector_names_changed(el);
+	set_reserves(el);
 	if (!el->draining && bucket_is_usable(el->bucket) && !any_yielding(el, now))
 		hand_over_one(el, now);
 }
