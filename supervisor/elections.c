@@ -294,14 +294,16 @@ elections_child_ready(struct elections *e, struct child *c)
 static void
 elector_gone(struct elections *e, struct child *c)
 {
-	char how[128] = "its pipe ended", why[sizeof c->kill_reason + 32];
+	char why[sizeof c->kill_reason + 160], how[128];
 
-	if (c->reaped)
-		spawn_status_text(c->status, how, sizeof how);
 	if (c->kill_reason[0] != '\0')
 		snprintf(why, sizeof why, "its elector was ended: %s", c->kill_reason);
+	else if (c->reaped)
+		snprintf(why, sizeof why, "its elector is gone: %s",
+			 spawn_status_text(c->status, how, sizeof how));
 	else
-		snprintf(why, sizeof why, "its elector is gone: %s", how);
+		/* How it ended is not known yet, and nothing waits for that. */
+		snprintf(why, sizeof why, "its elector is gone");
 	e->asked = c->next != CHILD_BY_POLICY;
 	leaders_elector_ended(e->leaders, c->key, why, mono_now());
 	e->asked = false;

@@ -55,7 +55,7 @@ struct election_view {
 	const char *role; /* here: "leader" or "standby" */
 	const char *leader, *site;
 	uint64_t term;
-	uint32_t pid;
+	uint32_t pid;         /* of the supervisor there */
 	int64_t since_ms;     /* epoch */
 	int64_t lease_end_ns; /* monotonic */
 };

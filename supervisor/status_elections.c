@@ -12,6 +12,9 @@
 #include "supervisor/elections.h"
 #include "supervisor/status_json.h"
 
+/* So long may a new elector take to connect without that being a trouble. */
+#define CONNECTING_MS 10000
+
 static int64_t
 lease_left_ms(const struct election_view *view, struct mono now)
 {
@@ -179,19 +182,29 @@ count_same(const struct leaders *l, size_t at)
 	return count;
 }
 
-/* The elector as a process says the same in its own problem. */
+/*
+ * Not worth telling: the elector has just been started and connects, or it says the same as a process.
+ */
 static bool
-elector_says(const struct supervisor *s, const struct leader *n)
+is_covered(const struct supervisor *s, const struct leader *n, struct mono now)
 {
 	const struct child *c = children_find(&s->children, JOB_ELECT, n->elector);
+	struct strbuf words;
+	bool covered;
 
-	return c != NULL && (c->reported == WORKER_HOLDING || c->reported == WORKER_HALTED) &&
-	       strcmp(c->reason, n->report.problem) == 0;
+	if (c == NULL)
+		return false;
+	if (c->reported == WORKER_CONNECTING && mono_ms_between(c->started, now) < CONNECTING_MS)
+		return true;
+	strbuf_init(&words);
+	covered = strcmp(c->reason, n->report.problem) == 0 && status_child_problem(c, "", now, &words);
+	strbuf_fini(&words);
+	return covered;
 }
 
 /* A bucket's trouble is that of all its names: told once. */
 static void
-name_problems(const struct supervisor *s, json_t *all)
+name_problems(const struct supervisor *s, struct mono now, json_t *all)
 {
 	const struct leaders *l = elections_leaders(s->children.elections);
 	struct strbuf words;
@@ -201,7 +214,7 @@ name_problems(const struct supervisor *s, json_t *all)
 		const struct leader *n = leaders_at(l, i);
 		size_t more;
 
-		if (problem_of(n)[0] == '\0' || told_before(l, i) || elector_says(s, n))
+		if (problem_of(n)[0] == '\0' || told_before(l, i) || is_covered(s, n, now))
 			continue;
 		more = count_same(l, i) - 1;
 		strbuf_reset(&words);
@@ -235,7 +248,7 @@ status_election_problems(const struct supervisor *s, struct mono now, json_t *al
 			json_array_append_new(all, status_text(words.data));
 	}
 	strbuf_fini(&words);
-	name_problems(s, all);
+	name_problems(s, now, all);
 }
 
 /* ---- the log ---------------------------------------------------------------------------------------- */

@@ -17,6 +17,7 @@ unit_tests = \
 	test_command \
 	test_compare \
 	test_control \
+	test_elections \
 	test_endpoint \
 	test_header \
 	test_jsack \
@@ -106,10 +107,14 @@ test_totals_LDADD = libsrsupervisor.a $(UNIT_LDADD)
 
 # These run the real supervisor with a worker that replicates nothing.
 check_PROGRAMS += fake_worker
-fake_worker_SOURCES = tests/unit/fake_worker.c
+fake_worker_SOURCES = tests/unit/fake_worker.c tests/unit/fake_worker.h tests/unit/fake_elector.c
 fake_worker_LDADD = libsrcommon.a $(EVENT_LIBS) $(JANSSON_LIBS)
 daemon_sources = tests/unit/daemon.c tests/unit/daemon.h
 DAEMON_LDADD = libsradmin.a $(UNIT_LDADD)
+
+test_elections_SOURCES = tests/unit/test_elections.c $(unit_sources) $(daemon_sources)
+test_elections_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_elections_LDADD = $(DAEMON_LDADD) $(SQLITE_LIBS)
 
 test_reload_SOURCES = tests/unit/test_reload.c $(unit_sources) $(daemon_sources)
 test_reload_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

@@ -4,7 +4,8 @@
  * $FAKE_DIR/<topic> holds one word, read at the start: how to behave. Without it the fake works: every
  * 100 ms ten messages are "copied". It leaves traces for the test: $FAKE_DIR/<topic>.position, one line a
  * start; .fds, what was open; .signals, what was blocked or ignored; .level, the last log level it was given;
- * .orphan, when its pipe ended.
+ * .orphan, when its pipe ended; .roles, a line for each ROLE. With the role of an elector it is that of
+ * fake_elector.c.
  */
 #include <dirent.h>
 #include <event2/event.h>
@@ -19,6 +20,7 @@
 #include "common/channel.h"
 #include "common/clock.h"
 #include "common/xalloc.h"
+#include "tests/unit/fake_worker.h"
 
 #define BEAT_MS 100
 #define STEP    10
@@ -29,6 +31,10 @@ static struct {
 	struct event_base *base;
 	struct channel *channel;
 	struct event *beat;
+	enum proto_job job;
+	bool elected; /* works only while it leads */
+	bool leads;
+	bool draining;
 	bool ready;
 	bool paused;
 	uint64_t seq;
@@ -36,8 +42,8 @@ static struct {
 	int exit_code;
 } fake;
 
-static bool
-behaves(const char *word)
+bool
+fake_behaves(const char *word)
 {
 	return strcmp(fake.behaviour, word) == 0;
 }
@@ -52,8 +58,8 @@ open_trace(const char *suffix, const char *mode)
 	return f;
 }
 
-static void __attribute__((format(printf, 3, 4)))
-trace(const char *suffix, const char *mode, const char *fmt, ...)
+void
+fake_trace(const char *suffix, const char *mode, const char *fmt, ...)
 {
 	FILE *f = open_trace(suffix, mode);
 	va_list ap;
@@ -72,10 +78,10 @@ trace_fds(void)
 	DIR *dir = opendir("/proc/self/fd");
 	struct dirent *entry;
 
-	trace(".fds", "we", "%s", "");
+	fake_trace(".fds", "we", "%s", "");
 	while ((entry = readdir(dir)) != NULL)
 		if (entry->d_name[0] != '.' && atoi(entry->d_name) != dirfd(dir))
-			trace(".fds", "ae", "%s\n", entry->d_name);
+			fake_trace(".fds", "ae", "%s\n", entry->d_name);
 	closedir(dir);
 }
 
@@ -86,11 +92,11 @@ trace_signals(void)
 	sigset_t blocked;
 
 	sigprocmask(SIG_SETMASK, NULL, &blocked);
-	trace(".signals", "we", "%s", "");
+	fake_trace(".signals", "we", "%s", "");
 	for (int sig = 1; sig < NSIG; sig++)
 		if (sigismember(&blocked, sig) == 1 ||
 		    (sigaction(sig, NULL, &action) == 0 && action.sa_handler == SIG_IGN))
-			trace(".signals", "ae", "%d\n", sig);
+			fake_trace(".signals", "ae", "%d\n", sig);
 }
 
 static void
@@ -105,8 +111,8 @@ read_behaviour(void)
 	fclose(f);
 }
 
-static void
-send_payload(enum proto_type type, struct strbuf *payload)
+void
+fake_send(enum proto_type type, struct strbuf *payload)
 {
 	channel_send(fake.channel, type, payload->data, payload->len);
 	strbuf_fini(payload);
@@ -121,7 +127,7 @@ send_hello(void)
 	snprintf(hello.version, sizeof hello.version, "%s", SR_VERSION);
 	strbuf_init(&payload);
 	proto_hello_encode(&payload, &hello);
-	send_payload(PROTO_HELLO, &payload);
+	fake_send(PROTO_HELLO, &payload);
 }
 
 static void
@@ -133,11 +139,11 @@ send_log(enum log_level level, const char *text)
 	strbuf_init(&payload);
 	proto_log_encode(&payload, &log);
 	proto_log_fini(&log);
-	send_payload(PROTO_LOG, &payload);
+	fake_send(PROTO_LOG, &payload);
 }
 
-static void
-send_state(enum worker_state state, const char *reason)
+void
+fake_send_state(enum worker_state state, const char *reason)
 {
 	struct proto_state s = {state, xstrdup(reason)};
 	struct strbuf payload;
@@ -145,7 +151,7 @@ send_state(enum worker_state state, const char *reason)
 	strbuf_init(&payload);
 	proto_state_encode(&payload, &s);
 	proto_state_fini(&s);
-	send_payload(PROTO_STATE, &payload);
+	fake_send(PROTO_STATE, &payload);
 }
 
 static void
@@ -157,7 +163,7 @@ send_incident(const char *kind, const char *detail)
 	strbuf_init(&payload);
 	proto_incident_encode(&payload, &in);
 	proto_incident_fini(&in);
-	send_payload(PROTO_INCIDENT, &payload);
+	fake_send(PROTO_INCIDENT, &payload);
 }
 
 static void
@@ -177,7 +183,7 @@ send_checkpoint(void)
 
 	strbuf_init(&payload);
 	proto_checkpoint_encode(&payload, &c);
-	send_payload(PROTO_CHECKPOINT, &payload);
+	fake_send(PROTO_CHECKPOINT, &payload);
 }
 
 static void
@@ -191,11 +197,11 @@ send_stats(void)
 	fake.stats.gauge[GAUGE_LAG_MSGS] = 1000000 - fake.seq;
 	strbuf_init(&payload);
 	proto_stats_encode(&payload, &fake.stats);
-	send_payload(PROTO_STATS, &payload);
+	fake_send(PROTO_STATS, &payload);
 }
 
-static void
-end(int code)
+void
+fake_end(int code)
 {
 	fake.exit_code = code;
 	event_base_loopbreak(fake.base);
@@ -207,9 +213,11 @@ on_beat(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
-	if (!fake.ready || fake.channel == NULL || behaves("silent"))
+	if ((!fake.ready && fake.job != JOB_ELECT) || fake.channel == NULL || fake_behaves("silent"))
 		return;
-	if (!fake.paused) {
+	if (fake.job == JOB_HEARTBEAT && (!fake.elected || fake.leads))
+		fake.stats.counter[COUNTER_HEARTBEAT_PUBLISHED]++;
+	if (fake.job == JOB_REPLICATE && !fake.paused && (!fake.elected || fake.leads)) {
 		fake.seq += STEP;
 		fake.stats.counter[COUNTER_COPIED_MSGS] += STEP;
 		send_checkpoint();
@@ -217,29 +225,42 @@ on_beat(evutil_socket_t fd, short what, void *arg)
 	send_stats();
 }
 
+static enum worker_state
+state_now(void)
+{
+	if (fake.paused)
+		return WORKER_PAUSED;
+	return fake.elected && !fake.leads ? WORKER_STANDBY : WORKER_COPYING;
+}
+
 /* What it does once it is at work. */
 static void
 at_work(void)
 {
+	struct strbuf payload;
 	char line[64];
 
 	channel_send(fake.channel, PROTO_READY, NULL, 0);
 	fake.ready = true;
-	send_state(WORKER_CONNECTING, "");
-	send_state(fake.paused ? WORKER_PAUSED : WORKER_COPYING, "");
-	if (behaves("halted"))
-		send_state(WORKER_HALTED, "message 7 is too large for the target");
-	if (behaves("flood")) {
+	fake_send_state(WORKER_CONNECTING, "");
+	fake_send_state(state_now(), "");
+	if (fake_behaves("halted"))
+		fake_send_state(WORKER_HALTED, "message 7 is too large for the target");
+	if (fake_behaves("flood")) {
 		for (int i = 0; i < 100000; i++) {
 			snprintf(line, sizeof line, "flood line %d", i);
 			send_log(LOG_LEVEL_WARN, line);
 		}
 	}
-	if (behaves("incidents")) {
+	if (fake_behaves("incidents")) {
 		for (int i = 0; i < 500; i++)
 			send_incident("gap", "a hole");
 	}
-	if (behaves("closer")) {
+	if (fake_behaves("usurper")) {
+		strbuf_init(&payload);
+		fake_send(PROTO_WON, &payload);
+	}
+	if (fake_behaves("closer")) {
 		channel_free(&fake.channel);
 		alarm(10); /* nothing else would end it if its supervisor is gone */
 	}
@@ -252,35 +273,91 @@ take_position(const struct proto_frame *f)
 
 	if (proto_position_decode(f->payload, f->len, &p, NULL) != 0)
 		abort();
-	trace(".position", "ae", "seq=%" PRIu64 " paused=%d resume=%d restarts=%u\n",
-	      p.have_checkpoint ? p.checkpoint.source_seq : 0, p.paused, p.apply_resume, p.restarts);
+	fake_trace(".position", "ae", "seq=%" PRIu64 " paused=%d resume=%d restarts=%u\n",
+		   p.have_checkpoint ? p.checkpoint.source_seq : 0, p.paused, p.apply_resume, p.restarts);
 	fake.paused = p.paused;
 	fake.seq = p.have_checkpoint ? p.checkpoint.source_seq : 0;
 	proto_position_fini(&p);
-	if (behaves("permanent")) {
+	if (fake_behaves("permanent")) {
 		send_log(LOG_LEVEL_ERROR, "credentials file is not readable");
-		end(PROTO_EXIT_PERMANENT);
-	} else if (!behaves("mute")) {
+		fake_end(PROTO_EXIT_PERMANENT);
+	} else if (!fake_behaves("mute")) {
 		at_work();
 	}
+}
+
+static void
+take_config(const struct proto_frame *f)
+{
+	char *text = xasprintf("%.*s", (int)f->len, (const char *)f->payload);
+
+	fake_trace(".config", "we", "%s", text);
+	fake.elected =
+	    strstr(text, "leader_election_name = ") != NULL || strstr(text, "leader_election = true") != NULL;
+	free(text);
+	/* Nothing follows. */
+	if (fake.job == JOB_HEARTBEAT)
+		at_work();
+}
+
+static void
+take_role(const struct proto_frame *f)
+{
+	struct proto_role role;
+	struct strbuf payload;
+
+	if (proto_role_decode(f->payload, f->len, &role, NULL) != 0)
+		abort();
+	if (role.leader)
+		fake_trace(".roles", "ae", "leader %" PRIu64 " term %" PRIu64 " lease %" PRId64 "%s\n",
+			   role.serial, role.term, (role.lease_end_ns - mono_now().ns) / 1000000,
+			   role.map_in_doubt ? " doubt" : "");
+	else
+		fake_trace(".roles", "ae", "%s %" PRIu64 "\n", role.settle ? "settle" : "stop", role.serial);
+	fake.leads = role.leader;
+	fake_send_state(state_now(), "");
+	/* What it holds in flight it settles once, and then it ends. */
+	if (fake_behaves("nosettle") || fake.draining)
+		return;
+	strbuf_init(&payload);
+	proto_role_done_encode(&payload, fake_behaves("ahead") ? role.serial + 1 : role.serial);
+	fake_send(PROTO_ROLE_DONE, &payload);
 }
 
 static void
 set_paused(bool paused)
 {
 	fake.paused = paused;
-	send_state(paused ? WORKER_PAUSED : WORKER_COPYING, "");
+	fake_send_state(state_now(), "");
+}
+
+static void
+on_settled(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	fake_trace(".settled", "we", "%" PRId64, mono_now().ns);
+	fake_end(PROTO_EXIT_OK);
 }
 
 static void
 on_frame(void *arg, const struct proto_frame *f)
 {
+	static const struct timeval settling = {0, 300000};
 	enum log_level level;
 
 	(void)arg;
+	if (fake.job == JOB_ELECT && f->type != PROTO_CONFIG && f->type != PROTO_LOG_LEVEL) {
+		fake_elector_frame(f);
+		return;
+	}
 	switch (f->type) {
 	case PROTO_CONFIG:
-		trace(".config", "we", "%.*s", (int)f->len, (const char *)f->payload);
+		take_config(f);
+		break;
+	case PROTO_ROLE:
+		take_role(f);
 		break;
 	case PROTO_POSITION:
 		take_position(f);
@@ -292,12 +369,15 @@ on_frame(void *arg, const struct proto_frame *f)
 		set_paused(false);
 		break;
 	case PROTO_DRAIN:
-		if (!behaves("nodrain"))
-			end(PROTO_EXIT_OK);
+		fake.draining = true;
+		if (fake_behaves("slowdrain"))
+			event_base_once(fake.base, -1, EV_TIMEOUT, on_settled, NULL, &settling);
+		else if (!fake_behaves("nodrain"))
+			fake_end(PROTO_EXIT_OK);
 		break;
 	case PROTO_LOG_LEVEL:
 		if (proto_log_level_decode(f->payload, f->len, &level, NULL) == 0)
-			trace(".level", "we", "%s", log_level_name(level));
+			fake_trace(".level", "we", "%s", log_level_name(level));
 		break;
 	default:
 		abort();
@@ -309,23 +389,23 @@ on_closed(void *arg, const struct error *e)
 {
 	(void)arg;
 	(void)e;
-	trace(".orphan", "we", "%d", (int)getpid());
-	end(PROTO_EXIT_ORPHAN);
+	fake_trace(".orphan", "we", "%d", (int)getpid());
+	fake_end(PROTO_EXIT_ORPHAN);
 }
 
 /* Things that go wrong before anything else. */
 static void
 misbehave_at_once(void)
 {
-	if (behaves("crash"))
+	if (fake_behaves("crash"))
 		_exit(PROTO_EXIT_FAILED);
-	if (behaves("segv")) {
+	if (fake_behaves("segv")) {
 		signal(SIGSEGV, SIG_DFL); /* also where a sanitizer would have its own words */
 		raise(SIGSEGV);
 	}
-	if (behaves("garbage") && write(PROTO_FD, "HTTP/1.1 200 OK\r\n\r\n", 19) < 0)
+	if (fake_behaves("garbage") && write(PROTO_FD, "HTTP/1.1 200 OK\r\n\r\n", 19) < 0)
 		abort();
-	if (behaves("early"))
+	if (fake_behaves("early"))
 		send_stats();
 }
 
@@ -339,7 +419,9 @@ main(int argc, char **argv)
 	if (argc != 4 || getenv("FAKE_DIR") == NULL)
 		return PROTO_EXIT_USAGE;
 	snprintf(fake.topic, sizeof fake.topic, "%s", argv[2]);
-	fake.topic[strcspn(fake.topic, "_")] = '\0';
+	if (strrchr(fake.topic, '_') != NULL)
+		*strrchr(fake.topic, '_') = '\0';
+	fake.job = proto_job_find(argv[3]);
 	trace_fds();
 	trace_signals();
 	read_behaviour();
@@ -348,6 +430,8 @@ main(int argc, char **argv)
 				   &callbacks, NULL, &e);
 	if (fake.channel == NULL)
 		return PROTO_EXIT_FAILED;
+	if (fake.job == JOB_ELECT)
+		fake_elector_init(fake.base, fake.topic);
 	misbehave_at_once();
 	send_hello();
 	fake.beat = event_new(fake.base, -1, EV_PERSIST, on_beat, NULL);
