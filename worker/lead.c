@@ -226,7 +226,7 @@ begin_term(struct replicator *r)
 {
 	struct error e;
 
-	r->lead.leads = true;
+	r->lead.leads = r->lead.taking_over = true;
 	r->lead.reason[0] = '\0';
 	forget_position(r);
 	if (nats_conn_is_up(r->target_conn) && sink_open(r->sink, &e) != 0)

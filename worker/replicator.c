@@ -385,7 +385,7 @@ start_source(struct replicator *r, const struct locate_result *result)
 	r->room = 0;
 	replicator_enter(r, PHASE_STARTING);
 	others_watch(r);
-	source_start(r->source, &r->source_stream, result->position.start.source_seq);
+	source_start(r->source, &r->source_stream, result->position.start.source_seq, r->lead.taking_over);
 	poll_begin(r);
 }
 
@@ -479,6 +479,7 @@ source_ready(void *arg, bool filters_here, uint32_t granted)
 	if (filters_here && !r->filters_here)
 		log_info("replicator", "the source's server takes no list of filters; they are applied here");
 	r->filters_here = filters_here;
+	r->lead.taking_over = false;
 	pipeline_limit_window(r->pipeline, granted > 0 && granted < r->topic->max_inflight ? granted : 0);
 	replicator_enter(r, PHASE_COPYING);
 	/* After a hold it is only known to copy once something is settled again. */

@@ -62,10 +62,11 @@ enum { REASON_SIZE = 1024 };
 struct lead {
 	bool elected;
 	bool leads;
-	bool yielding;   /* to stand by as soon as what is in flight is settled */
-	uint64_t serial; /* of the role told last */
-	uint64_t term;   /* while it leads */
-	struct mono end; /* of the right; far away if not elected */
+	bool yielding;    /* to stand by as soon as what is in flight is settled */
+	bool taking_over; /* the source's consumer may still be another process's */
+	uint64_t serial;  /* of the role told last */
+	uint64_t term;    /* while it leads */
+	struct mono end;  /* of the right; far away if not elected */
 	bool map_in_doubt;
 	struct event *timer;
 	char reason[256]; /* why it stands by, "" if that says it all */

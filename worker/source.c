@@ -3,10 +3,11 @@
  * ack policy all (explicit where the stream's retention wants it).
  *
  * Steps of a start: CONSUMER.INFO; on limits streams CONSUMER.DELETE unless the consumer stands exactly
- * where we go on; CONSUMER.CREATE; pull. On work-queue and interest streams the consumer is never
- * deleted (an interest stream would be emptied): deliveries that were lost on their way come again when
- * the server's ack wait has passed, before anything newer, so the start waits for that. A delivery that
- * is newer while older ones are due would break the order: it is trouble, and the start begins again.
+ * where we go on; CONSUMER.CREATE; pull. When it is taken over from another process: DELETE, CREATE, pull. On
+ * work-queue and interest streams the consumer is never deleted (an interest stream would be emptied):
+ * deliveries that were lost on their way come again when the server's ack wait has passed, before anything
+ * newer, so the start waits for that. A delivery that is newer while older ones are due would break the
+ * order: it is trouble, and the start begins again.
  *
  * What the server keeps: the acknowledged floor, which only ever covers what is settled at the target.
  * If we die here, everything above it is delivered again.
@@ -63,13 +64,14 @@ struct source {
 
 	char consumer[CONSUMER_NAME_MAX];
 	char stream[CONSUMER_NAME_MAX];
-	bool made; /* an ephemeral consumer of ours exists */
-	bool keep; /* never delete: work queue or interest */
+	bool made;      /* an ephemeral consumer of ours exists */
+	bool keep;      /* never delete: work queue or interest */
+	bool take_over; /* at this start: the consumer was another process's */
 	bool filters_here;
 	uint64_t after_seq;
 	uint32_t max_unacked; /* asked for now; lowered to what the server grants */
 	uint32_t granted;
-	uint64_t next_consumer_seq; /* limits streams: deliveries are numbered without a hole */
+	uint64_t next_consumer_seq; /* deliveries are numbered without a hole */
 	uint64_t due;               /* keep: older deliveries that must come first */
 	uint64_t due_up_to;         /* keep: last sequence delivered before this start */
 
@@ -272,28 +274,36 @@ source_acks_failed(const struct source *s)
 
 /* ---- delivering ---------------------------------------------------------------------------------- */
 
+/* Older deliveries that are due come first. */
+static bool
+in_order_of_kept(struct source *s, const struct jsack *ack)
+{
+	char text[160];
+
+	if (ack->stream_seq <= s->due_up_to) {
+		if (s->due > 0 && !acklist_has(&s->unacked, ack->stream_seq))
+			s->due--;
+		return true;
+	}
+	if (s->due == 0)
+		return true;
+	snprintf(text, sizeof text, "%llu earlier deliveries are due before message %llu",
+		 (unsigned long long)s->due, (unsigned long long)ack->stream_seq);
+	trouble(s, false, text);
+	return false;
+}
+
 /* Whether the delivery is the next one in the order that this consumer must keep. */
 static bool
 in_order(struct source *s, const struct jsack *ack)
 {
 	char text[160];
 
-	if (s->keep) {
-		if (ack->stream_seq <= s->due_up_to) {
-			if (s->due > 0 && !acklist_has(&s->unacked, ack->stream_seq))
-				s->due--;
-			return true;
-		}
-		if (s->due == 0)
-			return true;
-		snprintf(text, sizeof text, "%llu earlier deliveries are due before message %llu",
-			 (unsigned long long)s->due, (unsigned long long)ack->stream_seq);
-		trouble(s, false, text);
-		return false;
-	}
-	if (ack->consumer_seq == s->next_consumer_seq) {
-		s->next_consumer_seq++;
-		return true;
+	/* A new leader of the consumer may number anew what the old one had not told the others of. */
+	if (ack->consumer_seq == s->next_consumer_seq ||
+	    (s->keep && ack->consumer_seq < s->next_consumer_seq)) {
+		s->next_consumer_seq = ack->consumer_seq + 1;
+		return !s->keep || in_order_of_kept(s, ack);
 	}
 	snprintf(text, sizeof text, "delivery %llu of the consumer came where %llu was due",
 		 (unsigned long long)ack->consumer_seq, (unsigned long long)s->next_consumer_seq);
@@ -511,8 +521,11 @@ consumer_deleted(void *arg, enum nats_request_result result, const struct nats_m
 	struct source *s = arg;
 
 	(void)m;
-	if (answered(s, result, "deleting the consumer"))
-		create_consumer(s);
+	if (!answered(s, result, "deleting the consumer"))
+		return;
+	if (s->take_over)
+		s->round_trip_ms = mono_ms_between(s->asked, mono_now());
+	create_consumer(s);
 }
 
 /* Whether a consumer that exists acknowledges and filters as ours does. */
@@ -609,15 +622,19 @@ ask_for_consumer(struct source *s)
 {
 	s->step = SOURCE_ASKING;
 	s->asked = mono_now();
-	ask(s, "CONSUMER.INFO", "", 0, consumer_asked);
+	if (s->take_over && !s->keep && !s->config.topic->ephemeral)
+		ask(s, "CONSUMER.DELETE", "", 0, consumer_deleted);
+	else
+		ask(s, "CONSUMER.INFO", "", 0, consumer_asked);
 }
 
 /* ---- starting and stopping ----------------------------------------------------------------------- */
 
 void
-source_start(struct source *s, const struct jsapi_stream *stream, uint64_t after_seq)
+source_start(struct source *s, const struct jsapi_stream *stream, uint64_t after_seq, bool take_over)
 {
 	source_stop(s);
+	s->take_over = take_over;
 	s->keep = stream->retention != RETENTION_LIMITS;
 	snprintf(s->stream, sizeof s->stream, "%s", stream->name);
 	s->after_seq = after_seq;

@@ -45,8 +45,11 @@ void source_free(struct source **s);
  * Delivers what lies behind after_seq. stream: as just read. On limits streams the consumer is made anew
  * unless it stands exactly there; on work-queue and interest streams it is never deleted, what comes
  * again is the owner's to drop. Trouble may be reported from within. Fine to call while it runs.
+ * take_over: another process has read with the same consumer, and may have requests waiting there still,
+ * which would take what is ours: on limits streams it is made anew in any case. On the others a delivery that
+ * went elsewhere is noticed by the hole in their numbers.
  */
-void source_start(struct source *s, const struct jsapi_stream *stream, uint64_t after_seq);
+void source_start(struct source *s, const struct jsapi_stream *stream, uint64_t after_seq, bool take_over);
 void source_stop(struct source *s);
 bool source_running(const struct source *s);
 /* Deletes an ephemeral consumer, so that none is left when the worker ends. */

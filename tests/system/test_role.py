@@ -441,3 +441,63 @@ def test_map_in_doubt_is_a_stretch(scene, source, target, worker, check_copy):
     b.wait(lambda: b.figures.get("committed_sequence") == 6000, 10)
     check_copy(source, target)
     assert not b.incidents
+
+
+# ---- work queues -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def queue(scene):
+    """A server whose stream S is a work queue; what it held is read back from `kept`."""
+    s = scene.server()
+    with s.client() as c:
+        c.create_stream("S", "s.>", retention="workqueue")
+    return s
+
+
+def in_order(t, count):
+    """The target holds messages 1 … count of the source, once and in order."""
+    numbers = [int(m.data.split()[0]) for m in t.read_stream("S")]
+    assert numbers == list(range(1, count + 1)), [n for i, n in enumerate(numbers) if n != i + 1][:10]
+
+
+def test_work_queue_changes_hands(scene, queue, target):
+    """What the one before had in hand comes again first, after its ack wait."""
+    fill(queue, 6000)
+    a = scene.add(Worker(options(queue, target)))
+    b = scene.add(Worker(options(queue, target), generation=2))
+    t = scene.client(target)
+    for w in (a, b):
+        w.wait_state("standby")
+    a.lead(1)
+    wait_copied(t, 1000)
+    began = time.monotonic()
+    a.stand_by()
+    b.lead(2)
+    wait_copied(t, 6000, [a, b])
+    print("work queue, loss to all copied: %.1f s" % (time.monotonic() - began))
+    b.wait(lambda: queue_is_empty(queue), 15, "all acknowledged")
+    in_order(t, 6000)
+
+
+def queue_is_empty(server):
+    with server.client() as c:
+        return c.state("S")["messages"] == 0
+
+
+def test_delivery_that_went_elsewhere(scene, queue, target):
+    """Another process takes a message from our consumer and never acknowledges it: no later one may pass."""
+    fill(queue, 20)
+    w = scene.add(Worker(options(queue, target)))
+    w.wait_state("standby")
+    t, s = scene.client(target), scene.client(queue)
+    w.lead(1)
+    wait_copied(t, 20, [w])
+    thief = s.subscribe("thief")
+    for _ in range(8):
+        s.publish("$JS.API.CONSUMER.MSG.NEXT.S.t_S", b'{"batch": 1, "expires": 2000000000}', reply=thief.subject)
+    s.flush()
+    fill(queue, 200, first=21)
+    assert not s.next(thief, 5).status
+    wait_copied(t, 220, [w], timeout=40)
+    in_order(t, 220)
