@@ -9,7 +9,7 @@
  * Faults: nothing is stored. What has no answer by a stream within ANSWER_MS counts as an error, also a beat
  * that could not be sent because the connection is down; the state is `holding` until the subject's next good
  * answer, and publishing goes on. An elected one sends only while it leads and stops by itself at the lease
- * end that it was told last; a beat that was on its way then carries the time at which it was sent.
+ * end that it was told last; what is unsent then goes with the connection.
  */
 #include "worker/heartbeat.h"
 
@@ -430,6 +430,9 @@ stand_by(struct heartbeat *h, const char *why)
 	h->settling = false;
 	evtimer_del(h->lease_timer);
 	end_beats(h);
+	if (h->unanswered > 0)
+		nats_conn_reconnect(h->conn, "leadership was lost with beats on their way");
+	nats_conn_write_until(h->conn, (struct mono){0});
 	tell_state(h);
 }
 
@@ -460,6 +463,7 @@ lead(struct heartbeat *h, const struct proto_role *role)
 	h->settling = false;
 	h->leads = true;
 	arm(h->lease_timer, h->lease_end);
+	nats_conn_write_until(h->conn, h->lease_end);
 	if (gained) {
 		log_info(log_name, "leads, term %llu", (unsigned long long)h->term);
 		end_beats(h);

@@ -433,6 +433,7 @@ START_TEST(publishes_only_while_it_leads)
 	RUN_UNTIL(base, 300, false);
 	ck_assert_int_eq(f.state, WORKER_COPYING);
 	ck_assert_int_ge(f.got[0].count, n + 4);
+	ck_assert_uint_eq(counter(&f, COUNTER_HEARTBEAT_ERRORS), 0);
 
 	/* Lost: at once. */
 	role(&f, 5, false, 0, false);
@@ -441,7 +442,29 @@ START_TEST(publishes_only_while_it_leads)
 	RUN_UNTIL(base, 20, false);
 	n = f.got[0].count;
 	ck_assert(!RUN_UNTIL(base, 300, f.got[0].count > n));
-	ck_assert_uint_eq(counter(&f, COUNTER_HEARTBEAT_ERRORS), 0);
+	finish(&f);
+}
+END_TEST
+
+START_TEST(unsent_beats_end_with_the_lease)
+{
+	struct fixture f;
+	int n;
+
+	begin(&f, true, true);
+	heartbeat_start(f.heartbeat);
+	ck_assert(RUN_UNTIL(base, 3000, f.state == WORKER_STANDBY));
+	role(&f, 1, true, 700, false);
+	ck_assert(RUN_UNTIL(base, 600, counter(&f, COUNTER_HEARTBEAT_PUBLISHED) > 1));
+	test_server_kill(&f.server, SIGSTOP);
+	RUN_UNTIL(base, 200, false);
+	ck_assert(RUN_UNTIL(base, 1000, f.state != WORKER_COPYING));
+	ck_assert_uint_ge(counter(&f, COUNTER_CONNECTION_CLOSED), 1);
+	test_server_kill(&f.server, SIGCONT);
+	ck_assert(RUN_UNTIL(base, 5000, f.state == WORKER_STANDBY));
+	RUN_UNTIL(base, 100, false);
+	n = f.got[0].count;
+	ck_assert(!RUN_UNTIL(base, 300, f.got[0].count > n));
 	finish(&f);
 }
 END_TEST
@@ -599,6 +622,7 @@ unit_suite(void)
 	tcase_add_test(tc, survives_the_loss_of_the_server);
 	tcase_add_test(tc, never_waits_in_a_frozen_server);
 	tcase_add_test(tc, publishes_only_while_it_leads);
+	tcase_add_test(tc, unsent_beats_end_with_the_lease);
 	tcase_add_test(tc, stops_at_the_lease_end_when_it_stood_still);
 	tcase_add_test(tc, settles_before_it_hands_over);
 	tcase_add_test(tc, is_not_led_by_a_role_it_did_not_ask_for);
