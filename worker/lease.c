@@ -450,7 +450,7 @@ static void
 adopt(struct lease *l, struct mono now, uint64_t revision)
 {
 	struct mono since = l->doubt_since, due = l->renew_at;
-	bool counts = l->in_doubt && since.ns > l->applied.ns;
+	bool counts = l->in_doubt;
 
 	forget_failures(l, now);
 	l->anew = false;
@@ -619,7 +619,7 @@ lease_bucket_anew(struct lease *l, struct mono now)
 	l->known = false;
 	l->must_read = true;
 	l->retry_at = l->refused_until = now;
-	l->seen.revision = l->revision = 0;
+	l->revision = 0;
 	l->anew = l->leads;
 }
 
