@@ -12,7 +12,7 @@
 #include "common/xalloc.h"
 
 enum {
-	VERSION = 1,
+	ANNOUNCED_VERSION = 1,
 	NONCE_MAX = 64,
 	KEY_MAX = 1024,
 	TEXT_MAX = 255,
@@ -241,9 +241,9 @@ void
 presence_write(const struct presence *p, bool gone, struct strbuf *out)
 {
 	const struct node *self = &p->self;
-	json_t *o = json_pack("{s:i, s:s, s:s, s:s, s:I, s:b, s:o}", "v", VERSION, "nonce", self->nonce,
-			      "node", self->name, "site", self->site, "pid", (json_int_t)self->pid, "gone",
-			      (int)gone, "names", names_json(self));
+	json_t *o = json_pack("{s:i, s:s, s:s, s:s, s:I, s:b, s:o}", "v", ANNOUNCED_VERSION, "nonce",
+			      self->nonce, "node", self->name, "site", self->site, "pid",
+			      (json_int_t)self->pid, "gone", (int)gone, "names", names_json(self));
 	char *text = json_dumps(o, JSON_COMPACT);
 
 	strbuf_adds(out, text != NULL ? text : "");
@@ -317,7 +317,7 @@ read_node(const json_t *o, struct node *n, bool *gone, struct error *e)
 	const char *nonce = take_text(o, "nonce", 1, NONCE_MAX), *name = take_text(o, "node", 1, TEXT_MAX),
 		   *site = take_text(o, "site", 0, TEXT_MAX);
 
-	if (!json_is_integer(version) || json_integer_value(version) != VERSION)
+	if (!json_is_integer(version) || json_integer_value(version) != ANNOUNCED_VERSION)
 		return bad(e, "no object, or not of version 1");
 	if (nonce == NULL || name == NULL || site == NULL || !take_bool(o, "gone", gone) ||
 	    !json_is_integer(pid) || json_integer_value(pid) < 0 || json_integer_value(pid) > UINT32_MAX)
@@ -353,11 +353,9 @@ take_shares(struct node *n, const struct node *before)
 {
 	if (n->name_count != before->name_count)
 		return false;
-	for (size_t i = 0; i < n->name_count; i++) {
+	for (size_t i = 0; i < n->name_count; i++)
 		if (strcmp(n->names[i].key, before->names[i].key) != 0)
 			return false;
-		n->names[i].stand = before->names[i].stand;
-	}
 	n->share = before->share;
 	return true;
 }

@@ -297,7 +297,14 @@ START_TEST(all_announcements_together_are_bounded)
 	ck_assert_int_lt(taken, 20);
 	pass(2 * TTL_MS);
 	ck_assert(presence_expire(p, now, TTL_MS));
-	ck_assert_int_eq(hear_node("b", X_ABLE), 0);
+	for (int i = 0; i < 5; i++) {
+		char *text;
+
+		snprintf(nonce, sizeof nonce, "m%d", i);
+		text = long_announcement(nonce, 4000, 40);
+		ck_assert_int_eq(hear(text), 0);
+		free(text);
+	}
 }
 END_TEST
 
@@ -305,11 +312,11 @@ START_TEST(own_names_without_number_are_written_within_bounds)
 {
 	struct presence *other = presence_new("bbbb", "two", "SITE", 22);
 	struct strbuf text;
-	char key[300];
+	char key[1100];
 
 	strbuf_init(&text);
-	for (int i = 0; i < 1500; i++) {
-		snprintf(key, sizeof key, "%0250d", i);
+	for (int i = 0; i < 700; i++) {
+		snprintf(key, sizeof key, "%01000d", i);
 		presence_set_own(other, key, false, true, now, false);
 	}
 	presence_write(other, false, &text);
@@ -387,6 +394,47 @@ START_TEST(more_is_wanted_up_to_the_share)
 	ck_assert(presence_wants_more(p));
 	presence_set_own(p, "c", true, true, now, false);
 	ck_assert(!presence_wants_more(p));
+}
+END_TEST
+
+START_TEST(nothing_moves_that_need_not)
+{
+	ck_assert(presence_set_own(p, "a", true, true, now, false));
+	ck_assert(presence_set_own(p, "b", true, true, now, false));
+	ck_assert(!presence_wants_more(p));
+	presence_set_own(p, "b", false, true, now, false);
+	ck_assert(presence_wants_more(p));
+	presence_set_own(p, "b", true, true, now, false);
+
+	/* Its share is large, but it leads only one fewer. */
+	hear_node("b", NAME("a", "false", "true") "," NAME("b", "false", "true") "," NAME(
+			   "c", "true", "true") "," NAME("d", "false", "true"));
+	ck_assert_ptr_null(presence_hand_over(p, now, TTL_MS));
+	hear_node("b", NAME("a", "false", "true") "," NAME("b", "false", "true") "," NAME(
+			   "c", "false", "true") "," NAME("d", "false", "true"));
+	ck_assert_str_eq(presence_hand_over(p, now, TTL_MS), "a");
+
+	/* Our share is as large as what we lead, with what is ours alone. */
+	presence_set_own(p, "y", true, true, now, false);
+	presence_set_own(p, "z", true, true, now, false);
+	presence_set_own(p, "b", false, true, now, false);
+	ck_assert_ptr_null(presence_hand_over(p, now, TTL_MS));
+}
+END_TEST
+
+START_TEST(who_has_its_share_gets_no_more)
+{
+	presence_set_own(p, "a", true, true, now, false);
+	presence_set_own(p, "b", true, true, now, false);
+	presence_set_own(p, "c", true, true, now, false);
+	hear_node(
+	    "c", NAME("a", "false", "false") "," NAME("b", "false", "false") "," NAME("c", "false", "false"));
+	hear_node("b",
+		  NAME("a", "false", "true") "," NAME("b", "false", "true") "," NAME("c", "true", "true"));
+	ck_assert_ptr_null(presence_hand_over(p, now, TTL_MS));
+	hear_node("b",
+		  NAME("a", "false", "true") "," NAME("b", "false", "true") "," NAME("c", "false", "true"));
+	ck_assert_str_eq(presence_hand_over(p, now, TTL_MS), "a");
 }
 END_TEST
 
@@ -604,6 +652,8 @@ unit_suite(void)
 	tcase_add_test(tc, own_names_without_number_are_written_within_bounds);
 	tcase_add_test(tc, one_name_a_second_and_not_what_was_moved_here);
 	tcase_add_test(tc, what_nobody_took_is_not_handed_over_again_at_once);
+	tcase_add_test(tc, nothing_moves_that_need_not);
+	tcase_add_test(tc, who_has_its_share_gets_no_more);
 	tcase_add_test(tc, more_is_wanted_up_to_the_share);
 	tcase_add_loop_test(tc, nodes_come_to_balance_and_to_rest, 0, (int)array_len(balances));
 	suite_add_tcase(s, tc);
