@@ -119,7 +119,8 @@ stand_by(struct replicator *r, const char *reason)
 	    pipeline_inflight_msgs(r->pipeline) > 0 || r->letter_request != NULL || r->phase == PHASE_BARRIER;
 
 	snprintf(l->reason, sizeof l->reason, "%s", reason);
-	l->leads = l->yielding = false;
+	l->leads = l->yielding = l->handing_over = false;
+	go_consumer_end(r->go_consumer);
 	source_forget(r->source);
 	replicator_enter(r, PHASE_STANDBY);
 	progress_checkpoint_now(r);
@@ -166,9 +167,21 @@ lease_over(evutil_socket_t fd, short what, void *arg)
 		set_end(r, r->lead.end); /* the timer's clock is a coarser one */
 }
 
-void
-lead_yielded(struct replicator *r)
+bool
+lead_hands_over(struct replicator *r, void (*done)(void *arg))
 {
+	if (r->go_consumer == NULL || !r->lead.leads || !r->proven_before || r->lead.handing_over)
+		return false;
+	r->lead.handing_over = true;
+	replicator_enter(r, PHASE_SETTLING);
+	go_consumer_hand_over(r->go_consumer, pipeline_source_seq(r->pipeline), done, r);
+	return true;
+}
+
+static void
+yield_done(void *arg)
+{
+	struct replicator *r = arg;
 	uint64_t serial = r->lead.serial;
 
 	source_flush_acks(r->source);
@@ -177,6 +190,13 @@ lead_yielded(struct replicator *r)
 		 (unsigned long long)pipeline_target_seq(r->pipeline));
 	stand_by(r, "");
 	r->reports.role_done(r->arg, serial);
+}
+
+void
+lead_yielded(struct replicator *r)
+{
+	if (!r->lead.handing_over && !lead_hands_over(r, yield_done))
+		yield_done(r);
 }
 
 /* Whether something is in flight that may still settle, or of which the target's leader can still say
@@ -206,12 +226,15 @@ lose(struct replicator *r, bool settle)
 {
 	uint64_t serial = r->lead.serial;
 
-	if (settle && can_settle(r)) {
-		yield(r);
+	if (settle && r->lead.leads) {
+		if (can_settle(r)) {
+			yield(r);
+		} else {
+			r->lead.yielding = true;
+			lead_yielded(r);
+		}
 		return;
 	}
-	if (r->lead.leads && settle)
-		source_flush_acks(r->source);
 	if (r->lead.leads)
 		stand_by(r, "");
 	else if (r->phase == PHASE_STANDBY)
@@ -254,7 +277,9 @@ gain(struct replicator *r, const struct proto_role *role)
 static void
 go_on(struct replicator *r)
 {
-	r->lead.yielding = false;
+	if (r->lead.handing_over)
+		go_consumer_end(r->go_consumer); /* begins again when the source is ready */
+	r->lead.yielding = r->lead.handing_over = false;
 	if (r->want_pause)
 		replicator_check_settled(r);
 	else if (r->phase == PHASE_SETTLING)

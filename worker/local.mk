@@ -21,6 +21,8 @@ libsrworker_a_SOURCES = \
 	worker/figures.c \
 	worker/gap.c \
 	worker/gap.h \
+	worker/go_consumer.c \
+	worker/go_consumer.h \
 	worker/heartbeat.c \
 	worker/heartbeat.h \
 	worker/lead.c \

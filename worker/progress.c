@@ -241,6 +241,7 @@ progress_settled(struct replicator *r)
 	uint64_t settled = pipeline_source_seq(r->pipeline);
 
 	source_settled(r->source, settled);
+	go_consumer_settled(r->go_consumer, settled);
 	forget_settled(r, settled);
 	r->checkpoint_dirty = true;
 	if (pipeline_target_seq(r->pipeline) - r->checkpoint_target_seq >= r->topic->max_inflight / 2 + 1)

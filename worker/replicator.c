@@ -485,6 +485,7 @@ source_ready(void *arg, bool filters_here, uint32_t granted)
 	/* After a hold it is only known to copy once something is settled again. */
 	if (r->told_state != WORKER_HOLDING)
 		tell(r, WORKER_COPYING, "");
+	go_consumer_begin(r->go_consumer, &r->source_stream, pipeline_source_seq(r->pipeline));
 	copy_go_on(r);
 }
 
@@ -602,6 +603,7 @@ replicator_new(struct event_base *base, const struct conf *conf, const struct co
 		return NULL;
 	}
 	make_parts(r);
+	r->go_consumer = go_consumer_new(base, r->source_conn, topic);
 	return r;
 }
 
@@ -642,6 +644,7 @@ replicator_free(struct replicator **rp)
 		slots_cancel(&r->tail);
 	}
 	others_unwatch(r);
+	go_consumer_free(&r->go_consumer);
 	source_free(&r->source);
 	sink_free(&r->sink);
 	pipeline_free(&r->pipeline);
@@ -666,10 +669,16 @@ replicator_free(struct replicator **rp)
 
 /* ---- pause and drain ----------------------------------------------------------------------------- */
 
+static void
+hand_over_done(void *arg)
+{
+	replicator_end_drain(arg);
+}
+
 void
 replicator_end_drain(struct replicator *r)
 {
-	if (r->phase == PHASE_DRAINED)
+	if (r->phase == PHASE_DRAINED || lead_hands_over(r, hand_over_done))
 		return;
 	evtimer_del(r->drain_timer);
 	replicator_enter(r, PHASE_DRAINED);
@@ -684,7 +693,7 @@ replicator_end_drain(struct replicator *r)
 void
 replicator_check_settled(struct replicator *r)
 {
-	if (r->phase != PHASE_SETTLING || pipeline_inflight_msgs(r->pipeline) > 0)
+	if (r->phase != PHASE_SETTLING || pipeline_inflight_msgs(r->pipeline) > 0 || r->lead.handing_over)
 		return;
 	if (r->want_drain) {
 		replicator_end_drain(r);

@@ -19,6 +19,7 @@
 #include "common/nats/conn.h"
 #include "worker/compose.h"
 #include "worker/gap.h"
+#include "worker/go_consumer.h"
 #include "worker/locate.h"
 #include "worker/pipeline.h"
 #include "worker/refusal.h"
@@ -62,11 +63,12 @@ enum { REASON_SIZE = 1024 };
 struct lead {
 	bool elected;
 	bool leads;
-	bool yielding;    /* to stand by as soon as what is in flight is settled */
-	bool taking_over; /* the source's consumer may still be another process's */
-	uint64_t serial;  /* of the role told last */
-	uint64_t term;    /* while it leads */
-	struct mono end;  /* of the right; far away if not elected */
+	bool handing_over; /* settled; the existing tool's consumer is brought to where we are */
+	bool yielding;     /* to stand by as soon as what is in flight is settled */
+	bool taking_over;  /* the source's consumer may still be another process's */
+	uint64_t serial;   /* of the role told last */
+	uint64_t term;     /* while it leads */
+	struct mono end;   /* of the right; far away if not elected */
 	bool map_in_doubt;
 	struct event *timer;
 	char reason[256]; /* why it stands by, "" if that says it all */
@@ -89,6 +91,7 @@ struct replicator {
 	struct throttle throttle;
 	struct watchdog watchdog;
 	struct lead lead;
+	struct go_consumer *go_consumer; /* NULL for none */
 	struct gap gap;
 
 	enum phase phase;
@@ -200,6 +203,8 @@ void lead_fini(struct replicator *r);
 bool lead_is_over(struct replicator *r, struct mono now);
 /* While handing over: nothing is in flight any more, or nobody can tell any more. */
 void lead_yielded(struct replicator *r);
+/* Settled, and about to stop leading: true if `done` will be called when that may go on. */
+bool lead_hands_over(struct replicator *r, void (*done)(void *arg));
 /* Says what a topic on standby does: connects, or waits. */
 void lead_show(struct replicator *r);
 

@@ -501,3 +501,72 @@ def test_delivery_that_went_elsewhere(scene, queue, target):
     assert not s.next(thief, 5).status
     wait_copied(t, 220, [w], timeout=40)
     in_order(t, 220)
+
+
+# ---- shared with the existing tool -----------------------------------------------------------------
+
+
+def go_consumer(server, name="SR_t"):
+    with server.client() as c:
+        return next((x for x in c.consumers("S") if x["name"] == name), None)
+
+
+def shared(scene, source, target, **more):
+    w = scene.add(Worker(options(source, target, election_key="SR_t_S", **more)))
+    w.wait_state("standby")
+    return w
+
+
+def test_existing_tools_consumer(scene, source, target):
+    """At most 5 s old while we lead, exact after a hand-over, untouched on standby."""
+    w = shared(scene, source, target)
+    assert go_consumer(source) is None
+    writer = scene.writer(source, rate=500)
+    t = scene.client(target)
+    w.lead(1)
+    wait_copied(t, 200, [w])
+    made = wait_until(lambda: go_consumer(source), 5, "the consumer")
+    config = made["config"]
+    assert (config["ack_policy"], config["max_ack_pending"], config["ack_wait"]) == ("explicit", 1, 30 * 10**9)
+    first = config["opt_start_seq"]
+    wait_until(lambda: (w.take(), (go_consumer(source) or made)["config"]["opt_start_seq"] > first)[1], 8,
+               "it moves with us")
+    for term in range(2, 6):
+        at = copied(t)
+        w.wait_done(w.stand_by(settle=True))
+        last = copied(t)
+        assert go_consumer(source)["config"]["opt_start_seq"] == last + 1
+        w.lead(term)
+        wait_copied(t, at + 100, [w])
+    writer.stop()
+    wait_copied(t, scene.client(source).last_seq("S"), [w])
+    w.send("DRAIN")
+    w.child.wait(5)
+    assert go_consumer(source)["config"]["opt_start_seq"] == copied(t) + 1
+
+
+def test_existing_tools_consumer_survives_a_loss(scene, source, target):
+    """Whatever a loss comes amid, it is there afterwards."""
+    w = shared(scene, source, target)
+    writer = scene.writer(source, rate=500)
+    t = scene.client(target)
+    for term in range(1, 40):
+        w.lead(term)
+        at = copied(t)
+        wait_copied(t, at + 1, [w])
+        time.sleep(term % 5 / 1000)
+        w.wait_done(w.stand_by())
+        made = wait_until(lambda: go_consumer(source), 1, "the consumer")
+        assert made["config"]["opt_start_seq"] <= copied(t) + 1
+    writer.stop()
+
+
+def test_existing_tools_consumer_on_a_work_queue(scene, queue, target):
+    fill(queue, 50)
+    w = shared(scene, queue, target)
+    t = scene.client(target)
+    w.lead(1)
+    wait_copied(t, 50, [w])
+    w.wait_done(w.stand_by(settle=True))
+    assert go_consumer(queue) is None
+    assert "SR_t" in w.log() and "work-queue" in w.log()
