@@ -6,6 +6,7 @@
 #define SR_WORKER_ROLE_H
 
 #include <event2/event.h>
+#include <stdbool.h>
 
 #include "common/conf.h"
 #include "common/proto.h"
@@ -22,6 +23,8 @@ struct role_ops {
 	void (*stats)(const void *role, struct proto_stats *stats);
 	/* Ends in worker_drained(). */
 	void (*drain)(void *role);
+	/* Draining needs the supervisor: without it the process ends at once. */
+	bool ends_with_supervisor;
 	void (*free)(void *role);
 	/* The rest may be NULL. */
 	void (*pause)(void *role);

@@ -137,12 +137,17 @@ take_frame(void *role, const struct proto_frame *frame, struct error *e)
 	}
 }
 
+/*
+ * Nobody is left to say that the workers have stopped, so no key can be given up: renewing while they settle
+ * would only make others wait longer. The workers stop by themselves when the lease ends.
+ */
 const struct role_ops role_elect = {
     .begins_with = PROTO_ELECT,
     .make = make,
     .start = start,
     .stats = stats,
     .drain = drain,
+    .ends_with_supervisor = true,
     .free = release,
     .frame = take_frame,
 };

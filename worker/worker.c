@@ -171,10 +171,10 @@ begin_end(struct worker *w, int exit_code)
 		return;
 	w->ending = true;
 	w->exit_code = exit_code;
-	if (w->role != NULL)
-		w->ops->drain(w->role);
-	else
+	if (w->role == NULL || (exit_code == PROTO_EXIT_ORPHAN && w->ops->ends_with_supervisor))
 		end(w, exit_code);
+	else
+		w->ops->drain(w->role);
 }
 
 /* The configuration cannot be used: only a reload helps. */

@@ -102,6 +102,16 @@ def test_leader_is_killed(world):
     assert gap < CRASH, gap
 
 
+def test_supervisor_is_killed(world):
+    """Alone: what it leaves behind must not hold the lease for longer than a whole machine that dies."""
+    before = world.at()
+    os.kill(world.leader.child.pid, signal.SIGKILL)
+    world.team.wait_leader(but=world.leader)
+    world.copied(100)
+    gap = largest_gap(world.finish(), before)
+    assert gap < CRASH, gap
+
+
 def test_leader_stops(world):
     before = world.at()
     assert world.leader.stop() == 0
