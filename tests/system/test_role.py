@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from lib.audit import Audit
 from lib.pipe import Worker
 from lib.proc import wait_until
 from lib.replicator import topic
@@ -570,3 +571,39 @@ def test_existing_tools_consumer_on_a_work_queue(scene, queue, target):
     w.wait_done(w.stand_by(settle=True))
     assert go_consumer(queue) is None
     assert "SR_t" in w.log() and "work-queue" in w.log()
+
+
+# ---- a leader with other settings ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("writers", ["exclusive", "auto"])
+def test_late_publishes_of_another_map(scene, source, target, writers):
+    """The one before copied all and is frozen with messages on their way; we copy s.b alone. What it sent
+    arrives amid our work: nothing is lost, and what is there twice is told."""
+    fill(source, 10)
+    link = scene.link(target)
+    a = scene.add(Worker(options(source, target, target_port=link.port, target_writers=writers)))
+    a.wait_state("standby")
+    a.lead(1, lease_s=3)
+    t = scene.client(target)
+    wait_copied(t, 10, [a])
+    time.sleep(0.3)
+    link.freeze_now("up")
+    with source.client() as c:
+        for n in range(5):
+            c.js_publish("s.a", b"a%d" % n)
+            c.js_publish("s.b", b"b%d" % n)
+    a.wait(lambda: a.figures.get("inflight_msgs"), 5, "messages on their way")
+    a.signal(signal.SIGSTOP)
+    b = scene.add(Worker(options(source, target, target_writers=writers, filter_subject="s.b", rate_limit="2/s"),
+                         generation=2))
+    b.wait_state("standby")
+    b.lead(2, doubt=True)
+    wait_copied(t, 11, [b])
+    link.thaw()
+    b.wait(lambda: b.figures.get("committed_sequence") == 20, 30, "all copied")
+    with source.client() as s:
+        report = Audit("S").run(s.read_stream("S"), t.read_stream("S"))
+    assert not [x for x in report.lost if x[1] == "s.b"] and not report.changed, str(report)
+    if report.doubled:
+        assert b.incidents, str(report)
