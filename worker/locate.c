@@ -22,6 +22,7 @@
 #include "common/nats/fit.h"
 #include "common/subject.h"
 #include "common/xalloc.h"
+#include "worker/go_consumer.h"
 #include "worker/provision.h"
 #include "worker/scan.h"
 #include "worker/slots.h"
@@ -540,8 +541,46 @@ consumer_info(void *arg, enum nats_request_result result, const struct nats_mess
 	step_decide(l);
 }
 
+static void step_own_floor(struct locate *l);
+
+static void
+tool_consumer_info(void *arg, enum nats_request_result result, const struct nats_message *m)
+{
+	struct locate *l = arg;
+	struct jsapi_consumer consumer = {0};
+	struct jsapi_error err;
+	struct error e;
+
+	if (!answered(l, result, "source"))
+		return;
+	if (jsapi_read_consumer(m->data, m->data_len, &consumer, &err, &e) == 0) {
+		l->facts.have_tool_floor = true;
+		l->facts.tool_floor = consumer.ack_floor_stream_seq;
+		l->facts.tool_floor_is_all = consumer.num_ack_pending == 0;
+		jsapi_consumer_fini(&consumer);
+	}
+	step_own_floor(l);
+}
+
 static void
 step_floor(struct locate *l)
+{
+	char name[GO_CONSUMER_NAME];
+	struct error e;
+
+	if (!l->facts.last.unnumbered) {
+		step_own_floor(l);
+		return;
+	}
+	go_consumer_name(l->in.topic->key, name, sizeof name);
+	l->request = ask_api(&l->source_end, "", 0, tool_consumer_info, l, &e, "CONSUMER.INFO.%s.%s",
+			     l->in.topic->stream, name);
+	if (l->request == NULL)
+		fail(l, LOCATE_AGAIN, "%s", e.text);
+}
+
+static void
+step_own_floor(struct locate *l)
 {
 	struct error e;
 

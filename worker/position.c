@@ -41,9 +41,16 @@ position_classify(const struct conf *conf, const struct conf_topic *topic, const
 	struct header_line line;
 
 	slot->kind = SLOT_FOREIGN;
-	slot->unordered = false;
-	if (headers == NULL || origin_from_headers(headers, headers_len, &slot->origin) != 0 ||
-	    !origin_is_ours(&slot->origin, topic->stream, conf->name, topic->key, topic->adopt))
+	slot->unordered = slot->unnumbered = false;
+	if (headers == NULL || origin_from_headers(headers, headers_len, &slot->origin) != 0)
+		return;
+	if (slot->origin.seq < 0) {
+		slot->origin.seq = 1;
+		slot->unnumbered =
+		    origin_is_ours(&slot->origin, topic->stream, conf->name, topic->key, topic->adopt);
+		return;
+	}
+	if (!origin_is_ours(&slot->origin, topic->stream, conf->name, topic->key, topic->adopt))
 		return;
 	slot->kind = SLOT_OURS;
 	slot->unordered = header_find(headers, headers_len, "Nats-Msg-Id", &line) &&
@@ -166,7 +173,7 @@ is_shared(const struct position_facts *f)
 	if (f->last.kind != SLOT_GONE)
 		newest = &f->last;
 	if (newest->kind != SLOT_GONE)
-		return newest->kind == SLOT_FOREIGN || newest->unordered;
+		return (newest->kind == SLOT_FOREIGN && !newest->unnumbered) || newest->unordered;
 	if (f->have_memory)
 		return memory_of_this_target(f) && in_doubt(f) && (f->memory.map_hash & DOUBT_SHARED) != 0;
 	return f->others_expected;
@@ -530,6 +537,30 @@ from_last_message(const struct position_facts *f, bool remembered, struct positi
 	go_from(out, seq, "from the target's last message");
 }
 
+/* The last copy is one of the existing tool's that does not say of what: its consumer may. */
+static bool
+from_unnumbered(const struct position_facts *f, struct position *out)
+{
+	bool confirmed =
+	    memory_of_this_target(f) && memory_of_this_source(f) && memory_floor(f) == f->target->last_seq;
+
+	if (!f->last.unnumbered || confirmed || f->others_seen)
+		return false;
+	if (f->have_tool_floor && f->tool_floor_is_all) {
+		go_from(out, f->tool_floor, "from the consumer of the tool that copied the last message");
+		return true;
+	}
+	out->outcome = POSITION_HALT;
+	snprintf(
+	    out->text, sizeof out->text,
+	    "the target's last message, %" PRIu64 ", was copied by a tool that did not know its sequence "
+	    "at the source (its Choria-SR-Source says -1), and %s; set resume_from = SEQUENCE for one start",
+	    f->target->last_seq,
+	    f->have_tool_floor ? "that tool's consumer has a message that is not acknowledged"
+			       : "that tool's consumer is not there");
+	return true;
+}
+
 static void
 from_exclusive_target(const struct position_facts *f, struct position *out)
 {
@@ -666,6 +697,8 @@ decide(const struct position_facts *f, struct position *out)
 	} else if (f->topic->ephemeral && !f->memory_is_own) {
 		begin_anew(f, out);
 	} else if (source_reset(f, out) || target_reset(f, out) || target_went_back(f, out)) {
+		/* decided */
+	} else if (from_unnumbered(f, out)) {
 		/* decided */
 	} else if (shared) {
 		from_shared_target(f, out);

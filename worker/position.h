@@ -46,6 +46,8 @@ struct position_slot {
 	/* SLOT_OURS: written beside other writers, so that earlier messages may be missing although this one
 	 * is there. Its Nats-Msg-Id tells; a dead letter has one too, but is sent after all before it. */
 	bool unordered;
+	/* SLOT_FOREIGN: a copy of this topic by the existing Go tool, which did not know its sequence. */
+	bool unnumbered;
 };
 
 /* What a message of the target is to this topic: ours, ours under an adopted name, or foreign. */
@@ -82,6 +84,10 @@ struct position_facts {
 	bool have_floor; /* ack floor of the durable consumer */
 	uint64_t floor;
 	bool floor_is_all; /* all that it delivered is acknowledged */
+
+	/* With last.unnumbered: the same of the existing tool's consumer (go_consumer.h). */
+	bool have_tool_floor, tool_floor_is_all;
+	uint64_t tool_floor;
 };
 
 enum position_outcome {

@@ -1610,6 +1610,39 @@ START_TEST(copies_of_the_existing_tool_are_a_position)
 }
 END_TEST
 
+START_TEST(a_copy_without_a_sequence_needs_the_tools_consumer)
+{
+	static const char block[] = "NATS/1.0\r\nChoria-SR-Source: ORDERS -1 SITE orders -1\r\n\r\n";
+	static const char other[] = "NATS/1.0\r\nChoria-SR-Source: ORDERS -1 SITE others -1\r\n\r\n";
+	struct position_slot slot;
+
+	position_classify(&conf, &topic, other, strlen(other), &slot);
+	ck_assert(slot.kind == SLOT_FOREIGN && !slot.unnumbered);
+	position_classify(&conf, &topic, block, strlen(block), &slot);
+	ck_assert(slot.kind == SLOT_FOREIGN && slot.unnumbered);
+	others_led(40);
+	facts.last = slot;
+	ck_halts("resume_from");
+	ck_halts("is not there");
+	facts.have_tool_floor = true;
+	facts.tool_floor = 741;
+	ck_halts("not acknowledged");
+	facts.tool_floor_is_all = true;
+	ck_goes_from(741);
+	/* our own checkpoint knows what was there then */
+	facts.memory.target_seq = 540;
+	facts.memory.source_seq = 739;
+	ck_goes_from(739);
+	/* a person has decided */
+	setup();
+	grown(540, slot);
+	facts.apply_resume = true;
+	topic.resume_from = RESUME_SEQUENCE;
+	topic.resume_sequence = 742;
+	ck_goes_from(741);
+}
+END_TEST
+
 static void
 add_tests(Suite *s, const char *name, const TTest *const *tests)
 {
@@ -1685,6 +1718,7 @@ unit_suite(void)
 					an_old_doubt_is_looked_at_if_it_is_not_far,
 					an_old_checkpoint_of_a_shared_target_is_read_behind,
 					copies_of_the_existing_tool_are_a_position,
+					a_copy_without_a_sequence_needs_the_tools_consumer,
 					NULL};
 	Suite *s = suite_create("position");
 	TCase *tc = tcase_create("rewind");
