@@ -174,6 +174,9 @@ observe_holder(struct lease *l, struct mono now, const struct lease_entry *entry
 	l->held_until = mono_add_ms(now, l->ttl_ms);
 	l->open_at = after_expiry(l, l->held_until);
 	l->prior_other_map = entry->holder == LEASE_OTHER && entry->other_map;
+	/* What we handed over was taken: if that node gives it up or dies, it is as open as any. */
+	if (entry->holder == LEASE_OTHER)
+		l->leave_until = now;
 	/* A key in our name is taken over at once, unless we have just handed it over. */
 	if (entry->holder == LEASE_OURS && mono_reached(now, l->leave_until))
 		l->open_at = now;

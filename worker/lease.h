@@ -100,7 +100,7 @@ void lease_set_reserve(struct lease *l, int64_t ms);
  * come within PROTO_SETTLE_MS, LEASE_LOST does; the key is not deleted then, since nobody knows whether the
  * workers have stopped, but expires by itself, unless lease_release() comes after all. Ignored unless
  * leading. Having given up a name by step-down or for balance, the node leaves its key alone for two TTLs,
- * unless it has been free for a second.
+ * unless it has been free for a second, or another node has taken it meanwhile.
  */
 void lease_yield(struct lease *l, struct mono now, enum lease_why why);
 /*
