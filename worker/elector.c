@@ -68,10 +68,6 @@ elector_tell_state(struct elector *el)
 	}
 	if (el->told && el->told_state == state && strcmp(el->told_reason, reason) == 0)
 		return;
-	if (state == WORKER_HOLDING)
-		log_warn("elector", "%s", reason);
-	else if (el->told && el->told_state == WORKER_HOLDING && state == WORKER_STANDBY)
-		log_info("elector", "bucket \"%s\": all is well again", el->group->election->bucket);
 	el->told = true;
 	el->told_state = state;
 	snprintf(el->told_reason, sizeof el->told_reason, "%s", reason);
@@ -88,7 +84,6 @@ elector_incident(struct elector *el, const char *kind, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(detail, sizeof detail, fmt, ap);
 	va_end(ap);
-	log_warn("elector", "%s", detail);
 	el->reports.incident(el->arg, kind, detail);
 }
 

@@ -229,16 +229,16 @@ won(struct elector_name *n, const struct lease_output *out)
 	n->yield_why = LEASE_WHY_STOP;
 	n->gave_up = false;
 	tell_won(n, out);
-	log_info("elector", "%s: won, term %llu%s", n->key, (unsigned long long)out->term,
-		 out->other_map ? "; who led before may not have settled what it had sent" : "");
+	log_debug("elector", "%s: won, term %llu%s", n->key, (unsigned long long)out->term,
+		  out->other_map ? "; who led before may not have settled what it had sent" : "");
 }
 
 static void
 lost(struct elector_name *n, const struct lease_output *out)
 {
 	tell_lost(n, out, n->el->reports.lost);
-	log_info("elector", "%s: lost, term %llu: %s", n->key, (unsigned long long)out->term,
-		 out->reason != NULL ? out->reason : "");
+	log_debug("elector", "%s: lost, term %llu: %s", n->key, (unsigned long long)out->term,
+		  out->reason != NULL ? out->reason : "");
 	n->leads = false;
 }
 
@@ -304,7 +304,7 @@ note_release(struct elector_name *n)
 		return;
 	n->leads = false;
 	n->gave_up = true;
-	log_info("elector", "%s: given up", n->key);
+	log_debug("elector", "%s: given up", n->key);
 	elector_presence_of_name(n);
 	elector_name_changed(n);
 }
