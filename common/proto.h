@@ -37,7 +37,9 @@
 #define PROTO_STATS_MS          1000  /* a child sends STATS this often; it is its sign of life */
 #define PROTO_LIVENESS_MS       2000  /* interval in which at least one frame is due */
 #define PROTO_LIVENESS_MISSES   3     /* so many intervals without one: killed and replaced */
-#define PROTO_SETTLE_MS         5000  /* a child whose supervisor is gone, or that drains, settles so long */
+#define PROTO_ALIVE_MS          500   /* an elector hears ALIVE this often */
+#define PROTO_SILENT_MS         2000 /* without it an elector campaigns and renews no more: nobody hears it */
+#define PROTO_SETTLE_MS         5000 /* a child whose supervisor is gone, or that drains, settles so long */
 
 /* How a child ends; the supervisor turns it into policy and words. */
 enum proto_exit {
@@ -87,6 +89,8 @@ enum proto_type {
 	PROTO_LOST,     /* struct proto_lost: at once, whatever is in flight */
 	PROTO_YIELD,    /* struct proto_lost: let the workers settle, then send RELEASE */
 	PROTO_ELECTION, /* struct proto_election: for the status, at each change and each second */
+	/* supervisor to elector */
+	PROTO_ALIVE, /* empty, every PROTO_ALIVE_MS: what it wins and renews is passed on */
 	PROTO_TYPE_END
 };
 enum proto_side { PROTO_SUPERVISOR, PROTO_CHILD };

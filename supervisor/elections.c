@@ -259,6 +259,7 @@ elections_send_elect(struct elections *e, struct child *elector)
 	strbuf_reset(&payload);
 	proto_log_level_encode(&payload, e->table->jobs->conf->loglevel);
 	child_send(elector, PROTO_LOG_LEVEL, &payload);
+	child_send(elector, PROTO_ALIVE, NULL);
 	strbuf_fini(&payload);
 }
 
@@ -452,9 +453,19 @@ elections_advance(struct elections *e, struct mono now)
 	}
 }
 
+/* A supervisor that is held up passes nothing on: its electors must not go on renewing for nobody. */
+static void
+send_alive(struct elections *e)
+{
+	for (size_t i = 0; i < e->table->count; i++)
+		if (e->table->list[i]->kind == JOB_ELECT && child_has_process(e->table->list[i]))
+			child_send(e->table->list[i], PROTO_ALIVE, NULL);
+}
+
 void
 elections_tick(struct elections *e, struct mono now)
 {
+	send_alive(e);
 	leaders_tick(e->leaders, now);
 	elections_advance(e, now);
 	if (e->table_due)

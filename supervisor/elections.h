@@ -21,7 +21,7 @@ void elections_set_plan(struct elections *e);
 
 /* ---- from the children's life ---- */
 
-/* ELECT and the log level, which the configuration of an elector does not hold. */
+/* ELECT, the log level, which the configuration of an elector does not hold, and the first ALIVE. */
 void elections_send_elect(struct elections *e, struct child *elector);
 /* A process was started and has been sent what it starts with. */
 void elections_child_started(struct elections *e, struct child *c);

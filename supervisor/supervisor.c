@@ -20,7 +20,7 @@
 #include "supervisor/spawn.h"
 #include "supervisor/status.h"
 
-#define TICK_MS 500
+#define TICK_MS PROTO_ALIVE_MS
 /* A tick so late means that we were stopped or starved: nobody is blamed for silence meanwhile. */
 #define LATE_TICK_MS 2000
 /* Told to stop at once: so long may killed processes take to vanish. */

@@ -88,12 +88,22 @@ elector_incident(struct elector *el, const char *kind, const char *fmt, ...)
 }
 
 static void
+check_supervisor(struct elector *el, struct mono now)
+{
+	if (el->silent || el->alive.ns == 0 || mono_ms_between(el->alive, now) < PROTO_SILENT_MS)
+		return;
+	el->silent = true;
+	elector_names_reachable(el, el->usable);
+}
+
+static void
 tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct elector *el = arg;
 
 	(void)fd;
 	(void)what;
+	check_supervisor(el, mono_now());
 	elector_balance(el);
 	elector_names_report(el, true);
 }
@@ -342,6 +352,22 @@ elector_free(struct elector **elp)
 }
 
 /* ---- what the supervisor says -------------------------------------------------------------------- */
+
+void
+elector_supervisor_alive(struct elector *el)
+{
+	struct mono now = mono_now();
+	int64_t ms = mono_ms_between(el->alive, now);
+
+	el->alive = now;
+	if (!el->silent)
+		return;
+	el->silent = false;
+	log_warn("elector",
+		 "the supervisor was silent for %.1f s; nothing was campaigned for or renewed meanwhile",
+		 (double)ms / 1000);
+	elector_names_reachable(el, el->usable);
+}
 
 void
 elector_able(struct elector *el, const struct proto_able *able)

@@ -32,6 +32,9 @@ struct elector *elector_new(struct event_base *base, const struct conf *conf, co
 void elector_start(struct elector *el);
 void elector_free(struct elector **el);
 
+/* The supervisor lives. From the first time on, PROTO_SILENT_MS without it mean that nobody passes on what
+ * is won and renewed: nothing is campaigned for or renewed until it comes again. */
+void elector_supervisor_alive(struct elector *el);
 void elector_able(struct elector *el, const struct proto_able *able);
 void elector_step_down(struct elector *el, const char *key);
 void elector_release(struct elector *el, const struct proto_term *term);

@@ -63,6 +63,9 @@ struct elector {
 	char unusable[1024];  /* why the bucket cannot be used; "" if it can */
 	char doubt[1024];     /* what does not work though it is used */
 	bool bucket_gone_told;
+	bool usable;       /* the bucket is, as told last */
+	bool silent;       /* the supervisor is */
+	struct mono alive; /* when it was heard last; 0 before the first time */
 	int64_t ttl_ms;
 
 	struct presence *presence;

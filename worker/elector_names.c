@@ -345,8 +345,9 @@ elector_name_hand_over(struct elector_name *n, enum lease_why why)
 void
 elector_names_reachable(struct elector *el, bool reachable)
 {
+	el->usable = reachable;
 	for (size_t i = 0; i < el->name_count; i++) {
-		lease_reachable(el->names[i].lease, mono_now(), reachable);
+		lease_reachable(el->names[i].lease, mono_now(), reachable && !el->silent);
 		elector_name_pump(&el->names[i]);
 	}
 	elector_names_changed(el);

@@ -132,6 +132,9 @@ take_frame(void *role, const struct proto_frame *frame, struct error *e)
 		return take_step_down(role, frame, e);
 	case PROTO_RELEASE:
 		return take_release(role, frame, e);
+	case PROTO_ALIVE:
+		elector_supervisor_alive(role);
+		return 0;
 	default:
 		return 0;
 	}

@@ -7,8 +7,8 @@
  *   yield KEY TERM REASON
  *   sees KEY TERM NODE OTHERS PROBLEM    a report; NODE "-" for nobody, PROBLEM may be missing
  *
- * What it hears goes to $FAKE_DIR/<id>.heard, a line a frame. Told to drain it yields what it has won, and
- * ends when all of that is released.
+ * What it hears goes to $FAKE_DIR/<id>.heard, a line a frame, but for ALIVE, which goes to .alive. Told to
+ * drain it yields what it has won, and ends when all of that is released.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -245,6 +245,9 @@ fake_elector_frame(const struct proto_frame *f)
 		break;
 	case PROTO_DRAIN:
 		hear_drain();
+		break;
+	case PROTO_ALIVE:
+		fake_trace(".alive", "ae", "alive\n");
 		break;
 	default:
 		abort();

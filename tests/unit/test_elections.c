@@ -806,6 +806,24 @@ START_TEST(a_supervisor_that_was_held_up_catches_up)
 }
 END_TEST
 
+/* An elector that hears nothing must not hold what nobody here would be told of. */
+START_TEST(electors_hear_that_the_supervisor_lives)
+{
+	pid_t supervisor;
+	unsigned before;
+
+	supervisor = begin();
+	await_count("election.alive", "alive", 4);
+	kill(supervisor, SIGSTOP);
+	daemon_sleep_ms(300);
+	before = count("election.alive", "alive");
+	daemon_sleep_ms(1200);
+	ck_assert_uint_eq(count("election.alive", "alive"), before);
+	kill(supervisor, SIGCONT);
+	await_count("election.alive", "alive", before + 2);
+}
+END_TEST
+
 START_TEST(usr2_tells_of_elections)
 {
 	pid_t supervisor = begin();
@@ -848,6 +866,7 @@ unit_suite(void)
 	tcase_add_test(tc, trouble_with_a_bucket_is_a_problem);
 	tcase_add_test(tc, nonsense_of_a_child_ends_it);
 	tcase_add_test(tc, a_supervisor_that_was_held_up_catches_up);
+	tcase_add_test(tc, electors_hear_that_the_supervisor_lives);
 	tcase_add_test(tc, usr2_tells_of_elections);
 	suite_add_tcase(s, tc);
 	return s;
