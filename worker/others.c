@@ -76,6 +76,8 @@ heard(void *arg, const struct nats_message *m)
 	position_classify(r->conf, r->topic, m->headers, m->headers_len, &slot);
 	if (slot.kind == SLOT_OURS)
 		return; /* another instance of this topic: the chain refuses it */
+	if (sink_is_barrier(m->headers, m->headers_len))
+		return; /* of another instance: it is never stored */
 	if (r->phase != PHASE_COPYING && r->phase != PHASE_STARTING && r->phase != PHASE_SETTLING)
 		return; /* the position is about to be proven */
 	r->others_seen = true;

@@ -15,7 +15,9 @@
 #include "common/xalloc.h"
 
 /* A sequence that no stream has: the largest that the server takes (it parses a signed 64-bit number). */
-#define IMPOSSIBLE_LAST "Nats-Expected-Last-Sequence: 9223372036854775807\r\n"
+#define EXPECTED_LAST   "Nats-Expected-Last-Sequence"
+#define IMPOSSIBLE      "9223372036854775807"
+#define IMPOSSIBLE_LAST EXPECTED_LAST ": " IMPOSSIBLE "\r\n"
 
 enum { INBOX_MAX = 128, REPLY_MAX = INBOX_MAX + 40 };
 
@@ -133,4 +135,13 @@ sink_barrier(struct sink *s, const char *subject, uint32_t epoch, uint64_t id, s
 	};
 
 	return sink_publish_asking(s, &m, epoch, id, e);
+}
+
+bool
+sink_is_barrier(const char *headers, size_t headers_len)
+{
+	struct header_line line;
+
+	return headers != NULL && header_find(headers, headers_len, EXPECTED_LAST, &line) &&
+	       line.value_len == sizeof IMPOSSIBLE - 1 && memcmp(line.value, IMPOSSIBLE, line.value_len) == 0;
 }

@@ -55,5 +55,7 @@ int sink_publish_asking(struct sink *s, const struct sink_message *m, uint32_t e
  * connection. The answer comes as that of epoch and id.
  */
 int sink_barrier(struct sink *s, const char *subject, uint32_t epoch, uint64_t id, struct error *e);
+/* Whether these are the headers of a barrier, ours or that of another instance: it is never stored. */
+bool sink_is_barrier(const char *headers, size_t headers_len);
 
 #endif

@@ -607,3 +607,24 @@ def test_late_publishes_of_another_map(scene, source, target, writers):
     assert not [x for x in report.lost if x[1] == "s.b"] and not report.changed, str(report)
     if report.doubled:
         assert b.incidents, str(report)
+
+
+def test_barrier_of_another_instance_is_no_writer(scene, source, target, worker, check_copy):
+    """Two that both believe to lead, and one of them in doubt: neither takes the other for a foreign writer."""
+    a, b = worker(), worker(generation=2)
+    t = scene.client(target)
+    writer = scene.writer(source, rate=2000)
+    a.lead(1)
+    wait_copied(t, 200, [a])
+    for term in range(2, 30):
+        b.lead(term)
+        end = time.monotonic() + 0.15
+        while time.monotonic() < end:
+            a.take(0.01)
+            b.take()
+        a, b = b, a
+    writer.stop()
+    b.stand_by()
+    wait_copied(t, scene.client(source).last_seq("S"), [a, b])
+    check_copy(source, target)
+    assert not [i for i in a.incidents + b.incidents if i[0] == "foreign_writer"]

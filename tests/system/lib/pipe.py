@@ -150,7 +150,7 @@ class Worker:
 
     # ---- end ---------------------------------------------------------------------------------------
 
-    def log(self, lines=60):
+    def log(self, lines=int(os.environ.get("SR_PIPE_LOG", "60"))):
         self.take()
         return "\n".join(self.logs[-lines:])
 
