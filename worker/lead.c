@@ -22,6 +22,10 @@
 #include "worker/replicator_internal.h"
 #include "worker/slots.h"
 
+/* A worker that gains later than this after its start was on standby while others could lead: if resume_from
+ * was to be used, they have. */
+enum { RESUME_WITHIN_MS = 30000 };
+
 static void lease_over(evutil_socket_t fd, short what, void *arg);
 
 void
@@ -30,6 +34,7 @@ lead_init(struct replicator *r)
 	r->lead.elected = r->topic->leader_election_name[0] != '\0';
 	r->lead.leads = !r->lead.elected;
 	r->lead.end.ns = INT64_MAX;
+	r->lead.made = mono_now();
 	r->lead.timer = evtimer_new(r->base, lease_over, r);
 }
 
@@ -244,11 +249,24 @@ lose(struct replicator *r, bool settle)
 
 /* ---- gaining ------------------------------------------------------------------------------------- */
 
+/* Each node has the setting, but it is for one start of the topic, wherever that is. */
+static void
+drop_late_resume(struct replicator *r)
+{
+	if (!r->apply_resume || mono_ms_between(r->lead.made, mono_now()) <= RESUME_WITHIN_MS)
+		return;
+	r->apply_resume = false;
+	log_warn("replicator",
+		 "resume_from is not used: this worker has been on standby since it started; for "
+		 "another start, change it and reload");
+}
+
 static void
 begin_term(struct replicator *r)
 {
 	struct error e;
 
+	drop_late_resume(r);
 	r->lead.leads = r->lead.taking_over = true;
 	r->lead.reason[0] = '\0';
 	forget_position(r);

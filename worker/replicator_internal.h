@@ -71,6 +71,7 @@ struct lead {
 	struct mono end;   /* of the right; far away if not elected */
 	bool map_in_doubt;
 	struct event *timer;
+	struct mono made; /* when the worker started */
 	char reason[256]; /* why it stands by, "" if that says it all */
 };
 
