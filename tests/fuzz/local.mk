@@ -6,6 +6,7 @@ fuzz_ldadd = libsrsupervisor.a libsrstate.a libsrcommon.a $(CONFUSE_LIBS) $(EVEN
 fuzz_targets = \
 	tests/fuzz/fuzz_conf \
 	tests/fuzz/fuzz_control \
+	tests/fuzz/fuzz_election \
 	tests/fuzz/fuzz_endpoint \
 	tests/fuzz/fuzz_header \
 	tests/fuzz/fuzz_jsack \
@@ -32,6 +33,10 @@ tests_fuzz_fuzz_conf_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_control_SOURCES = tests/fuzz/fuzz_control.c $(fuzz_driver)
 tests_fuzz_fuzz_control_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_control_LDFLAGS = $(fuzz_ldflags)
+
+tests_fuzz_fuzz_election_SOURCES = tests/fuzz/fuzz_election.c $(fuzz_driver)
+tests_fuzz_fuzz_election_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_election_LDFLAGS = $(fuzz_ldflags)
 
 tests_fuzz_fuzz_endpoint_SOURCES = tests/fuzz/fuzz_endpoint.c $(fuzz_driver)
 tests_fuzz_fuzz_endpoint_LDADD = $(fuzz_ldadd)

@@ -133,7 +133,7 @@ conn_error(void *arg, const char *text)
 }
 
 static void
-holder_start(struct holder *h, const char *url)
+holder_start_in(struct holder *h, const char *url, const char *domain)
 {
 	static const struct nats_conn_callbacks callbacks = {conn_up, conn_down, NULL, conn_error};
 	static const struct bucket_callbacks of_bucket = {on_usable, on_unusable, on_doubt, on_entry};
@@ -145,8 +145,14 @@ holder_start(struct holder *h, const char *url)
 	ck_assert_msg(endpoint_parse(url, NULL, &ep, &e) == 0, "%s", e.text);
 	h->conn = nats_conn_new(base, &ep, "election", "unit test", &callbacks, h);
 	endpoint_fini(&ep);
-	h->bucket = bucket_new(base, h->conn, &h->election, "", &of_bucket, h);
+	h->bucket = bucket_new(base, h->conn, &h->election, domain, &of_bucket, h);
 	nats_conn_start(h->conn);
+}
+
+static void
+holder_start(struct holder *h, const char *url)
+{
+	holder_start_in(h, url, "");
 }
 
 static void
@@ -495,6 +501,37 @@ START_TEST(an_expiry_marker_is_a_free_key)
 }
 END_TEST
 
+START_TEST(a_bucket_in_a_domain)
+{
+	struct holder h = {0}, other = {0};
+	char config[512], dir[256];
+	uint64_t first;
+
+	test_directory(dir, sizeof dir);
+	snprintf(config, sizeof config, "jetstream { store_dir: \"%s\", domain: hub }\n", dir);
+	test_server_start_at(&server, test_free_port(), false, config);
+	holder_start_in(&h, server.url, "hub");
+	holder_usable(&h);
+	ck_assert_int_eq(put(&h, "a", 0, "one"), LEASE_APPLIED);
+	first = h.answer_revision;
+	ck_assert(RUN_UNTIL(base, 3000, h.entries == 1));
+	ck_assert_str_eq(h.key, "a");
+	ck_assert_uint_eq(h.revision, first);
+	ck_assert_int_eq(put(&h, "a", 0, "two"), LEASE_CONFLICT);
+	read_key(&h, "a");
+	ck_assert_str_eq(h.read_value, "one");
+	bucket_delete(h.bucket, "a", first, "stop", 2000, on_written, &h, 4);
+	wait_answer(&h);
+	ck_assert_int_eq(h.answer, LEASE_APPLIED);
+	ck_assert(RUN_UNTIL(base, 3000, h.marker));
+	holder_start_in(&other, server.url, "nowhere");
+	ck_assert(RUN_UNTIL(base, 4000, other.unusables > 0));
+	ck_assert_msg(strstr(other.words, "no JetStream answers") != NULL, "%s", other.words);
+	holder_stop(&other);
+	holder_stop(&h);
+}
+END_TEST
+
 /* ---- watched --------------------------------------------------------------------------------------- */
 
 START_TEST(the_watch_begins_with_what_is_there)
@@ -745,6 +782,7 @@ unit_suite(void)
 	tcase_add_test(t, a_purge_by_hand_is_a_marker_or_nothing);
 	tcase_add_test(t, keys_expire);
 	tcase_add_test(t, an_expiry_marker_is_a_free_key);
+	tcase_add_test(t, a_bucket_in_a_domain);
 	t = server_case(s, "watched");
 	tcase_add_test(t, the_watch_begins_with_what_is_there);
 	tcase_add_test(t, a_lost_watch_is_made_anew);
