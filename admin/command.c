@@ -55,9 +55,8 @@ static const struct verb verbs[COMMAND_VERB_END] = {
 	{"step-down", "NAME", "let another node lead an election",
 	 "Hands the election of that name (leader_election_name) over: its topics settle what is in flight\n"
 	 "here, and another node goes on. Refused if no other node stands for it. Returns when another node\n"
-	 "leads and says which one; fails if nobody has taken over after 10 s. This node leaves the "
-	 "election\n"
-	 "alone for two TTLs of its bucket, unless nobody else takes it."},
+	 "leads and says which one; fails if nobody has taken over after 10 s. This node takes it\n"
+	 "again only if nobody else does."},
     [COMMAND_VERIFY] =
 	{"verify", "TOPIC", "compare source and target message by message",
 	 "Reads both streams in order and compares subject, headers and body of every message.\n"

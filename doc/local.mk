@@ -6,6 +6,7 @@ man_MANS = \
 dist_doc_DATA = \
 	NEWS \
 	doc/delivery.md \
+	doc/high-availability.md \
 	doc/internals.md \
 	doc/migrating.md \
 	doc/running.md \
