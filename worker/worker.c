@@ -56,10 +56,18 @@ worker_conf(const struct worker *w)
 
 /* ---- telling the supervisor ---------------------------------------------------------------------- */
 
+/* What a supervisor that does not read need not get, for something newer follows; it must not fill our
+ * memory. */
+static bool
+may_be_left_out(enum proto_type type)
+{
+	return type == PROTO_STATS || type == PROTO_LOG || type == PROTO_ELECTION || type == PROTO_CHECKPOINT;
+}
+
 void
 worker_send(struct worker *w, enum proto_type type, struct strbuf *payload)
 {
-	if (w->channel != NULL)
+	if (w->channel != NULL && !(channel_stuck(w->channel) && may_be_left_out(type)))
 		channel_send(w->channel, type, payload->data, payload->len);
 	strbuf_fini(payload);
 }
