@@ -31,7 +31,8 @@ answer(void *arg, const struct request *r)
 
 	(void)arg;
 	memset(pad, 'x', padding);
-	o = json_pack("{s:b, s:s, s:s, s:s}", "ok", 1, "verb", r->name, "topic", r->topic, "pad", pad);
+	o = json_pack("{s:b, s:s, s:s, s:s, s:s}", "ok", 1, "verb", r->name, "topic", r->topic, "name",
+		      r->election, "pad", pad);
 	free(pad);
 	return o;
 }
@@ -186,6 +187,19 @@ START_TEST(client_that_shut_down_its_side_is_answered)
 }
 END_TEST
 
+START_TEST(an_election_is_named)
+{
+	int fd = connect_to(path);
+
+	say_text(fd, "{\"verb\":\"step-down\",\"name\":\"A\"}\n");
+	ck_assert_int_eq(hear(fd, 1, 5000), LINES);
+	ck_assert(reply_has("\"verb\":\"step-down\"") && reply_has("\"name\":\"A\""));
+	assert_served(fd);
+	ck_assert(reply_has("\"name\":\"\""));
+	close(fd);
+}
+END_TEST
+
 START_TEST(unknown_verb_is_refused_and_no_more)
 {
 	int fd = connect_to(path);
@@ -224,6 +238,7 @@ START_TEST(malformed_lines_cost_the_connection)
 	    "{\"verb\":null}\n",
 	    "{\"verb\":\"status\",\"verb\":\"stop\"}\n",
 	    "{\"verb\":\"pause\",\"topic\":7}\n",
+	    "{\"verb\":\"step-down\",\"name\":[\"A\"]}\n",
 	    "{\"verb\":\"status\"} trailing\n",
 	    "{\"verb\":\"\xff\xfe\"}\n",
 	    "{\"verb\":\"sta\\u0000tus\"}\n",
@@ -408,6 +423,7 @@ unit_suite(void)
 	tcase_add_test(clients, only_its_owner_may_connect);
 	tcase_add_test(clients, lines_are_answered_in_order);
 	tcase_add_test(clients, client_that_shut_down_its_side_is_answered);
+	tcase_add_test(clients, an_election_is_named);
 	tcase_add_test(clients, unknown_verb_is_refused_and_no_more);
 	tcase_add_test(clients, malformed_lines_cost_the_connection);
 	tcase_add_test(clients, deep_nesting_costs_the_connection);

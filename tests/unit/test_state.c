@@ -298,6 +298,49 @@ START_TEST(keeps_meta)
 }
 END_TEST
 
+static void
+put_leaders(struct state *s, size_t count)
+{
+	char topic[] = "cmdb";
+	struct state_leadership rows[] = {{"A", topic, "leader", 17, "node1", 1767323047500},
+					  {"B", "other", "standby", 0, "", 0}};
+
+	state_put_leadership(s, rows, count);
+	topic[0] = 'x'; /* it is copied */
+}
+
+START_TEST(keeps_who_leads)
+{
+	static const char all[] = "SELECT * FROM leadership ORDER BY name";
+	struct state *s = open_well();
+
+	put_leaders(s, 2);
+	ck_assert(state_dirty(s));
+	commit_well(s);
+	ck_assert(!state_dirty(s));
+	expect_rows(all, "A|cmdb|leader|17|node1|1767323047500\nB|other|standby|0||0\n");
+	/* Rows that are left out are gone. */
+	put_leaders(s, 1);
+	state_close(&s);
+	expect_rows(all, "A|cmdb|leader|17|node1|1767323047500\n");
+	/* Others' rows stay until it is known what is to be there, then they go too. */
+	s = open_well();
+	put(s, "cmdb", 5);
+	commit_well(s);
+	expect_rows(all, "A|cmdb|leader|17|node1|1767323047500\n");
+	put_leaders(s, 0);
+	commit_well(s);
+	expect_rows(all, "");
+	/* A lost file gets them again. */
+	put_leaders(s, 1);
+	commit_well(s);
+	ck_assert_int_eq(unlink(path), 0);
+	commit_well(s);
+	expect_rows(all, "A|cmdb|leader|17|node1|1767323047500\n");
+	state_close(&s);
+}
+END_TEST
+
 START_TEST(keeps_newest_incidents)
 {
 	struct state *s = open_well();
@@ -1008,6 +1051,7 @@ unit_suite(void)
 	tcase_add_test(content, keeps_checkpoints);
 	tcase_add_test(content, keeps_extreme_numbers);
 	tcase_add_test(content, keeps_meta);
+	tcase_add_test(content, keeps_who_leads);
 	tcase_add_test(content, keeps_newest_incidents);
 	tcase_add_loop_test(damage, sets_damaged_aside_at_open, 0, DAMAGES);
 	tcase_add_loop_test(damage, sets_damaged_aside_while_running, 0, DAMAGES);
