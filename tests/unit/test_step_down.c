@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "admin/step_down.h"
-#include "common/strbuf.h"
+#include "common/clock.h"
 #include "tests/unit/unit.h"
 
 static char dir[64], path[96], asked[96];
@@ -208,9 +208,12 @@ END_TEST
 
 START_TEST(nobody_took_over)
 {
+	struct mono begun = mono_now();
+
 	SERVE(LEADS, "{\"ok\":true}", FREE, AGAIN);
 	ck_assert_int_eq(step_down("X", false), 1);
 	ck_assert_ptr_nonnull(strstr(said, "this node leads again"));
+	ck_assert_int_lt(mono_ms_between(begun, mono_now()), 5000);
 }
 END_TEST
 
