@@ -212,7 +212,11 @@ read_answer(struct beat *b, const struct nats_message *m)
 		return;
 	}
 	if (ack.error.code == 0 && ack.error.err_code == 0 && ack.seq > 0) {
-		beat_stored(b);
+		if (ack.duplicate)
+			beat_failed(b, "%s",
+				    "the stream dropped it as a duplicate; leave out the header Nats-Msg-Id");
+		else
+			beat_stored(b);
 		return;
 	}
 	strbuf_init(&text);

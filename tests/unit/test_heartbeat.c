@@ -332,6 +332,28 @@ START_TEST(only_an_answer_of_a_stream_counts)
 }
 END_TEST
 
+/* With a message id of its own for all of them only the first is stored. */
+START_TEST(a_duplicate_is_not_published)
+{
+	static char name[] = "Nats-Msg-Id", value[] = "x";
+	struct conf_header id = {name, value};
+	struct fixture f;
+
+	begin(&f, false, true);
+	heartbeat_free(&f.heartbeat);
+	f.subjects[0] = (struct conf_heartbeat_subject){subject_a, 100, &id, 1};
+	f.conf.heartbeat.subject_count = 1;
+	f.heartbeat =
+	    heartbeat_new(base, &f.conf, "node1",
+			  &(struct heartbeat_reports){on_state, on_role_done, on_drained}, &f, NULL);
+	heartbeat_start(f.heartbeat);
+	ck_assert(RUN_UNTIL(base, 3000, f.state == WORKER_HOLDING));
+	ck_assert_msg(strstr(f.reason, "duplicate") != NULL, "%s", f.reason);
+	ck_assert_uint_eq(counter(&f, COUNTER_HEARTBEAT_PUBLISHED), 1);
+	finish(&f);
+}
+END_TEST
+
 START_TEST(says_what_the_server_refused)
 {
 	struct fixture f;
@@ -618,6 +640,7 @@ unit_suite(void)
 	tcase_add_test(tc, subjects_do_not_beat_at_once);
 	tcase_add_test(tc, says_that_no_stream_listens);
 	tcase_add_test(tc, only_an_answer_of_a_stream_counts);
+	tcase_add_test(tc, a_duplicate_is_not_published);
 	tcase_add_test(tc, says_what_the_server_refused);
 	tcase_add_test(tc, survives_the_loss_of_the_server);
 	tcase_add_test(tc, never_waits_in_a_frozen_server);
