@@ -5,9 +5,11 @@
  * Steps of a start: CONSUMER.INFO; on limits streams CONSUMER.DELETE unless the consumer stands exactly
  * where we go on; CONSUMER.CREATE; pull. When it is taken over from another process: DELETE, CREATE, pull. On
  * work-queue and interest streams the consumer is never deleted (an interest stream would be emptied):
- * deliveries that were lost on their way come again when the server's ack wait has passed, before anything
- * newer, so the start waits for that. A delivery that is newer while older ones are due would break the
- * order: it is trouble, and the start begins again.
+ * deliveries that were lost on their way come again when the server's ack wait has passed, so the start waits
+ * for that. They come before anything newer, but in no order among themselves (what the server could not
+ * deliver it queues at once, the rest when its time is over): they are held until all are there, and then
+ * handed on in the stream's order. A delivery that is newer while older ones are due would break the order:
+ * it is trouble, and the start begins again.
  *
  * What the server keeps: the acknowledged floor, which only ever covers what is settled at the target.
  * If we die here, everything above it is delivered again.
@@ -41,11 +43,21 @@ enum {
 	CREDIT_ROUND_TRIPS = 6,
 	NEAR = 10000, /* a consumer so little behind is not made anew */
 	CONSUMER_NAME_MAX = 256,
+	LOOK_MS = 100, /* how often it is asked whether deliveries are due still */
+	DUE_MS = ACK_WAIT_EXPLICIT_S * 1000 + 250, /* then they come again */
+	SAY_MS = 500,                              /* acknowledgements on their way are no loss */
+	QUIET_MS = 2000,                           /* so long nothing came of what is due */
 	ACK_SUBJECT_MAX = 1024,
 	JSAPI_CONSUMER_LIMIT = 10121, /* max ack pending above the limit of stream or account */
 };
 
 enum source_step { SOURCE_IDLE, SOURCE_ASKING, SOURCE_WAITING, SOURCE_RUNNING };
+
+/* A delivery that waits for older ones. */
+struct waiting {
+	struct nats_held *held;
+	struct jsack ack;
+};
 
 struct source {
 	struct event_base *base;
@@ -72,8 +84,13 @@ struct source {
 	uint32_t max_unacked; /* asked for now; lowered to what the server grants */
 	uint32_t granted;
 	uint64_t next_consumer_seq; /* deliveries are numbered without a hole */
-	uint64_t due;               /* keep: older deliveries that must come first */
-	uint64_t due_up_to;         /* keep: last sequence delivered before this start */
+	/* keep: due deliveries up to sequence due_up_to must come first; those that have come wait. */
+	uint64_t due, due_up_to;
+	struct mono due_since; /* 0: not waiting for them */
+	bool due_said;
+	struct waiting *waiting; /* waiting_count of them; those before waiting_next are handed on */
+	size_t waiting_count, waiting_next, waiting_cap, waiting_seen;
+	bool paused;
 
 	struct acklist unacked;
 	struct jsack last_settled; /* the newest one not acknowledged yet; delivered 0: none */
@@ -83,6 +100,7 @@ struct source {
 	uint64_t acks_failed;
 };
 
+static void wait_over(evutil_socket_t fd, short what, void *arg);
 static void ask_for_consumer(struct source *s);
 static void create_consumer(struct source *s);
 
@@ -98,6 +116,7 @@ source_new(struct event_base *base, struct nats_conn *conn, const struct source_
 	s->callbacks = *callbacks;
 	s->arg = arg;
 	s->max_unacked = config->max_unacked;
+	s->wait_timer = evtimer_new(base, wait_over, s);
 	acklist_init(&s->unacked);
 	if (config->topic->ephemeral)
 		snprintf(s->consumer, sizeof s->consumer, "%.200s_%ld_%llx", config->topic->name,
@@ -117,8 +136,8 @@ source_free(struct source **sp)
 	source_stop(s);
 	if (s->ack_timer != NULL)
 		event_free(s->ack_timer);
-	if (s->wait_timer != NULL)
-		event_free(s->wait_timer);
+	event_free(s->wait_timer);
+	free(s->waiting);
 	acklist_fini(&s->unacked);
 	free(s);
 	*sp = NULL;
@@ -274,26 +293,7 @@ source_acks_failed(const struct source *s)
 
 /* ---- delivering ---------------------------------------------------------------------------------- */
 
-/* Older deliveries that are due come first. */
-static bool
-in_order_of_kept(struct source *s, const struct jsack *ack)
-{
-	char text[160];
-
-	if (ack->stream_seq <= s->due_up_to) {
-		if (s->due > 0 && !acklist_has(&s->unacked, ack->stream_seq))
-			s->due--;
-		return true;
-	}
-	if (s->due == 0)
-		return true;
-	snprintf(text, sizeof text, "%llu earlier deliveries are due before message %llu",
-		 (unsigned long long)s->due, (unsigned long long)ack->stream_seq);
-	trouble(s, false, text);
-	return false;
-}
-
-/* Whether the delivery is the next one in the order that this consumer must keep. */
+/* Whether the delivery is the next one that the consumer made. */
 static bool
 in_order(struct source *s, const struct jsack *ack)
 {
@@ -303,12 +303,97 @@ in_order(struct source *s, const struct jsack *ack)
 	if (ack->consumer_seq == s->next_consumer_seq ||
 	    (s->keep && ack->consumer_seq < s->next_consumer_seq)) {
 		s->next_consumer_seq = ack->consumer_seq + 1;
-		return !s->keep || in_order_of_kept(s, ack);
+		return true;
 	}
 	snprintf(text, sizeof text, "delivery %llu of the consumer came where %llu was due",
 		 (unsigned long long)ack->consumer_seq, (unsigned long long)s->next_consumer_seq);
 	trouble(s, false, text);
 	return false;
+}
+
+static void
+hand_on(struct source *s, const struct nats_message *m, const struct jsack *ack)
+{
+	acklist_add(&s->unacked, ack);
+	s->callbacks.message(s->arg, m, ack);
+}
+
+/* ---- deliveries that were due -------------------------------------------------------------------- */
+
+static void
+drop_waiting(struct source *s)
+{
+	for (; s->waiting_next < s->waiting_count; s->waiting_next++)
+		nats_held_free(&s->waiting[s->waiting_next].held);
+	s->waiting_count = s->waiting_next = 0;
+}
+
+/* Hands on what waited, until the owner pauses or stops us. True if nothing waits any more. */
+static bool
+hand_on_waiting(struct source *s)
+{
+	while (s->waiting_next < s->waiting_count && !s->paused) {
+		struct waiting next = s->waiting[s->waiting_next++];
+
+		hand_on(s, nats_held_message(next.held), &next.ack);
+		nats_held_free(&next.held);
+	}
+	if (s->waiting_next < s->waiting_count)
+		return false;
+	drop_waiting(s);
+	return true;
+}
+
+static int
+by_sequence(const void *a, const void *b)
+{
+	const struct waiting *x = a, *y = b;
+
+	return (x->ack.stream_seq > y->ack.stream_seq) - (x->ack.stream_seq < y->ack.stream_seq);
+}
+
+/* Puts what waits in order; one that came more than once counts once. */
+static void
+sort_waiting(struct source *s)
+{
+	size_t kept = 0;
+
+	qsort(s->waiting, s->waiting_count, sizeof *s->waiting, by_sequence);
+	for (size_t i = 0; i < s->waiting_count; i++) {
+		if (kept > 0 && s->waiting[kept - 1].ack.stream_seq == s->waiting[i].ack.stream_seq)
+			nats_held_free(&s->waiting[i].held);
+		else
+			s->waiting[kept++] = s->waiting[i];
+	}
+	s->waiting_count = kept;
+}
+
+/* While older deliveries are due: keeps those, and takes nothing newer. */
+static void
+collect(struct source *s, const struct nats_message *m, const struct jsack *ack)
+{
+	char text[160];
+
+	if (ack->stream_seq > s->due_up_to) {
+		snprintf(text, sizeof text, "%llu earlier deliveries are due before message %llu",
+			 (unsigned long long)(s->due - s->waiting_count),
+			 (unsigned long long)ack->stream_seq);
+		trouble(s, false, text);
+		return;
+	}
+	if (s->waiting_count == s->waiting_cap) {
+		s->waiting_cap = s->waiting_cap > 0 ? s->waiting_cap * 2 : 256;
+		s->waiting = xrealloc(s->waiting, s->waiting_cap * sizeof *s->waiting);
+	}
+	s->waiting[s->waiting_count++] = (struct waiting){nats_message_hold(m), *ack};
+	if (s->waiting_count < s->due)
+		return;
+	sort_waiting(s);
+	if (s->waiting_count < s->due)
+		return;
+	s->due = 0;
+	evtimer_del(s->wait_timer);
+	hand_on_waiting(s);
 }
 
 static void
@@ -320,8 +405,10 @@ message_arrived(void *arg, const struct nats_message *m, const struct jsack *ack
 		learn_ack_subject(s, m->reply);
 	if (!in_order(s, ack))
 		return;
-	acklist_add(&s->unacked, ack);
-	s->callbacks.message(s->arg, m, ack);
+	if (s->due > 0)
+		collect(s, m, ack);
+	else
+		hand_on(s, m, ack);
 }
 
 static void
@@ -362,26 +449,53 @@ start_pulling(struct source *s)
 }
 
 static void
-wait_over(evutil_socket_t fd, short what, void *arg)
+arm_wait(struct source *s, int64_t ms)
 {
-	(void)fd;
-	(void)what;
-	start_pulling(arg);
+	const struct timeval after = {ms / 1000, (ms % 1000) * 1000};
+
+	evtimer_add(s->wait_timer, &after);
 }
 
-/* Deliveries that nobody has acknowledged come again when their ack wait is over, oldest first. */
+static void
+wait_over(evutil_socket_t fd, short what, void *arg)
+{
+	struct source *s = arg;
+
+	(void)fd;
+	(void)what;
+	if (s->step == SOURCE_WAITING) {
+		ask_for_consumer(s);
+	} else if (s->waiting_count > s->waiting_seen) {
+		s->waiting_seen = s->waiting_count;
+		arm_wait(s, QUIET_MS);
+	} else {
+		trouble(s, false, "deliveries that are due do not come");
+	}
+}
+
+/* Deliveries that nobody has acknowledged come again when their ack wait is over; or they are acknowledged
+ * already, and the server did not know it yet. */
 static void
 wait_for_redeliveries(struct source *s)
 {
-	const struct timeval after = {ACK_WAIT_EXPLICIT_S, 0};
+	int64_t waited_ms = s->due_since.ns != 0 ? mono_ms_between(s->due_since, mono_now()) : 0;
 
-	log_info("source",
-		 "%llu deliveries were lost on their way; waiting %d s until the server repeats them",
-		 (unsigned long long)s->due, ACK_WAIT_EXPLICIT_S);
+	if (waited_ms >= DUE_MS) {
+		s->waiting_seen = 0;
+		arm_wait(s, QUIET_MS);
+		start_pulling(s);
+		return;
+	}
+	if (s->due_since.ns == 0)
+		s->due_since = mono_now();
+	if (waited_ms >= SAY_MS && !s->due_said) {
+		s->due_said = true;
+		log_info("source",
+			 "%llu deliveries were lost on their way; waiting %d s until the server repeats them",
+			 (unsigned long long)s->due, ACK_WAIT_EXPLICIT_S);
+	}
 	s->step = SOURCE_WAITING;
-	if (s->wait_timer == NULL)
-		s->wait_timer = evtimer_new(s->base, wait_over, s);
-	evtimer_add(s->wait_timer, &after);
+	arm_wait(s, LOOK_MS);
 }
 
 /* ---- the consumer -------------------------------------------------------------------------------- */
@@ -559,7 +673,6 @@ stands_there(struct source *s, const struct jsapi_consumer *c)
 static void
 use_kept(struct source *s, const struct jsapi_consumer *c)
 {
-	uint64_t ours = acklist_count(&s->unacked);
 	char text[512];
 
 	if (!is_like_ours(s, c)) {
@@ -572,7 +685,7 @@ use_kept(struct source *s, const struct jsapi_consumer *c)
 		return;
 	}
 	take_granted(s, c);
-	s->due = c->num_ack_pending > ours ? c->num_ack_pending - ours : 0;
+	s->due = c->num_ack_pending;
 	s->due_up_to = c->delivered_stream_seq;
 	if (s->due > 0)
 		wait_for_redeliveries(s);
@@ -638,6 +751,14 @@ source_start(struct source *s, const struct jsapi_stream *stream, uint64_t after
 	s->keep = stream->retention != RETENTION_LIMITS;
 	snprintf(s->stream, sizeof s->stream, "%s", stream->name);
 	s->after_seq = after_seq;
+	s->due = 0;
+	s->due_since.ns = 0;
+	s->due_said = false;
+	if (s->keep) {
+		/* What is settled is acknowledged; all else comes again. */
+		source_settled(s, after_seq);
+		acklist_clear(&s->unacked);
+	}
 	s->ack_prefix[0] = '\0';
 	s->filters_here = false;
 	ask_for_consumer(s);
@@ -648,8 +769,9 @@ source_stop(struct source *s)
 {
 	nats_request_cancel(&s->request);
 	puller_stop(&s->puller);
-	if (s->wait_timer != NULL)
-		evtimer_del(s->wait_timer);
+	evtimer_del(s->wait_timer);
+	drop_waiting(s);
+	s->paused = false;
 	s->step = SOURCE_IDLE;
 }
 
@@ -671,6 +793,7 @@ source_leave(struct source *s)
 void
 source_pause(struct source *s)
 {
+	s->paused = true;
 	if (s->puller != NULL)
 		puller_pause(s->puller);
 }
@@ -678,14 +801,17 @@ source_pause(struct source *s)
 void
 source_resume(struct source *s)
 {
-	if (s->puller != NULL)
+	s->paused = false;
+	if (s->due == 0 && !hand_on_waiting(s))
+		return; /* paused again, or stopped */
+	if (s->puller != NULL && !s->paused)
 		puller_resume(s->puller);
 }
 
 bool
 source_has_more(const struct source *s)
 {
-	return s->puller != NULL && puller_has_more(s->puller);
+	return s->waiting_next < s->waiting_count || (s->puller != NULL && puller_has_more(s->puller));
 }
 
 void

@@ -36,7 +36,11 @@ def wait_copied(c, seq, workers=(), timeout=30.0):
         for w in workers:
             w.take()
         return copied(c) >= seq
-    wait_until(ask, timeout, f"target sequence {seq}", every=0.005)
+    try:
+        wait_until(ask, timeout, every=0.005)
+    except AssertionError:
+        raise AssertionError(f"target sequence {seq} not within {timeout} s: {copied(c)}, "
+                             f"{[(w.state, w.reason, w.figures) for w in workers]}") from None
 
 
 def stays(c, workers=(), seconds=0.5):
@@ -628,3 +632,21 @@ def test_barrier_of_another_instance_is_no_writer(scene, source, target, worker,
     wait_copied(t, scene.client(source).last_seq("S"), [a, b])
     check_copy(source, target)
     assert not [i for i in a.incidents + b.incidents if i[0] == "foreign_writer"]
+
+
+def test_work_queue_and_a_bad_link(scene, queue, target):
+    """Either end is lost again and again: what was in hand comes again, in order, and nothing is left out."""
+    links = scene.link(queue), scene.link(target)
+    w = scene.add(Worker(options(queue, target, source_port=links[0].port, target_port=links[1].port,
+                                 rate_limit="4000/s")))
+    w.wait_state("standby")
+    t = scene.client(target)
+    writer = scene.writer(queue, rate=1500)
+    w.lead(1, lease_s=100)
+    for n in range(4):
+        at = copied(t)
+        wait_copied(t, at + 300, [w])
+        links[n % 2].cut()
+    writer.stop()
+    wait_copied(t, scene.client(queue).last_seq("S"), [w], timeout=60)
+    in_order(t, copied(t))
