@@ -314,6 +314,7 @@ leaders_elector_ended(struct leaders *l, const char *elector, const char *why, s
 		if (strcmp(n->elector, elector) != 0)
 			continue;
 		drop_report(n);
+		n->released = false;
 		if (n->role != LEADER_STANDBY)
 			demote(l, n, why, now);
 		else
@@ -366,6 +367,7 @@ leaders_lost(struct leaders *l, const char *elector, const struct proto_lost *lo
 
 	if (n == NULL)
 		return -1;
+	n->released = false;
 	if (n->role != LEADER_STANDBY)
 		demote(l, n, lost->reason, now);
 	return 0;
@@ -405,6 +407,10 @@ leaders_report(struct leaders *l, const char *elector, struct proto_election *re
 		proto_election_fini(report);
 		return -1;
 	}
+	/* It has given the key up: no renewal of that term is on its way any more. The term may come again,
+	 * in a bucket that was made anew. */
+	if (!report->leads)
+		n->released = false;
 	same = n->have_report && same_leader(&n->report, report);
 	drop_report(n);
 	n->report = *report;

@@ -30,6 +30,8 @@ static struct {
 		uint64_t term; /* 0: not led */
 	} led[MAX_KEYS];
 	bool draining;
+	struct event *event;
+	int fd;
 } fake;
 
 static void
@@ -150,16 +152,24 @@ void
 fake_elector_init(struct event_base *base, const char *topic)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct event *event;
 
 	snprintf(address.sun_path, sizeof address.sun_path, "%s/%s.ctl", getenv("FAKE_DIR"), topic);
 	unlink(address.sun_path);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0)
+	fake.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fake.fd < 0 || bind(fake.fd, (struct sockaddr *)&address, sizeof address) != 0)
 		abort();
-	event = event_new(base, fd, EV_READ | EV_PERSIST, on_datagram, NULL);
-	if (event == NULL || event_add(event, NULL) != 0)
+	fake.event = event_new(base, fake.fd, EV_READ | EV_PERSIST, on_datagram, NULL);
+	if (fake.event == NULL || event_add(fake.event, NULL) != 0)
 		abort();
+}
+
+void
+fake_elector_fini(void)
+{
+	if (fake.event == NULL)
+		return;
+	event_free(fake.event);
+	close(fake.fd);
 }
 
 /* ---- hearing ---- */

@@ -441,6 +441,7 @@ main(int argc, char **argv)
 		channel_flush(fake.channel, 1000);
 	channel_free(&fake.channel);
 	event_free(fake.beat);
+	fake_elector_fini();
 	event_base_free(fake.base);
 	return fake.exit_code;
 }

@@ -18,6 +18,8 @@ void fake_end(int code);
 
 /* Listens on $FAKE_DIR/<topic>.ctl for what to say. */
 void fake_elector_init(struct event_base *base, const char *topic);
+/* Nothing if it was never made. */
+void fake_elector_fini(void);
 void fake_elector_frame(const struct proto_frame *f);
 
 #endif

@@ -295,10 +295,48 @@ START_TEST(yield_waits_for_every_child)
 	says("e1/kXX:release,t5 XX=RELEASED ");
 	/* What crossed the release does not bring it back, a new term does. */
 	won("kXX", 5, 12);
-	lost("kXX", 5, "given up");
 	says("");
 	won("kXX", 6, 12);
 	says("a:lead#3,t6,1012 b:lead#3,t6,1012 c:lead#1,t6,1012 XX=WON ");
+}
+END_TEST
+
+static void
+report(const char *key, bool leads)
+{
+	struct proto_election r = {.key = xstrdup(key), .leads = leads, .leader = xstrdup("")};
+	struct error e = ERROR_INIT;
+
+	r.site = xstrdup("");
+	r.problem = xstrdup("");
+	ck_assert_int_eq(leaders_report(leaders, "e1", &r, &e), 0);
+}
+
+/* Revisions begin again in a bucket that was made anew. */
+START_TEST(a_term_that_was_released_may_come_again)
+{
+	lead();
+	yield("kX", 5, "balance");
+	done(worker_a, 2);
+	report("kX", true);
+	strbuf_reset(&said);
+	won("kX", 5, 10);
+	says("");
+	report("kX", false);
+	won("kX", 5, 10);
+	says("a:lead#3,t5,1010 X=WON ");
+	yield("kX", 5, "balance");
+	done(worker_a, 4);
+	lost("kX", 5, "given up");
+	strbuf_reset(&said);
+	won("kX", 5, 10);
+	says("a:lead#5,t5,1010 X=WON ");
+	yield("kX", 5, "balance");
+	done(worker_a, 6);
+	leaders_elector_ended(leaders, "e1", "killed", now);
+	strbuf_reset(&said);
+	won("kX", 5, 10);
+	says("a:lead#7,t5,1010 X=WON ");
 }
 END_TEST
 
@@ -476,6 +514,7 @@ unit_suite(void)
 	tcase_add_test(tc, a_loss_stops_at_once);
 	tcase_add_test(tc, the_end_of_an_elector_loses_all_its_names);
 	tcase_add_test(tc, yield_waits_for_every_child);
+	tcase_add_test(tc, a_term_that_was_released_may_come_again);
 	tcase_add_test(tc, a_child_without_process_has_settled);
 	tcase_add_test(tc, a_loss_while_yielding_stops_at_once);
 	tcase_add_test(tc, able_is_told_at_each_change);
