@@ -115,3 +115,18 @@ def test_a_reload_changes_the_beats(scene):
     count = len(beats(server, "hb.b"))
     time.sleep(1.5)  # that there is no beat can only be seen by waiting
     assert len(beats(server, "hb.b")) == count
+
+
+def test_over_tls(scene, certs):
+    """The same bytes in the headers, with the section's own files."""
+    server = scene.server(tls=certs)
+    with server.client() as c:
+        c.create_stream("HB", "hb.>")
+    r = scene.prepare({}, heartbeat={
+        "url": server.url.replace("nats://", "tls://"), "interval": "500ms", "tls": {"ca": certs.ca},
+        'header "Colour"': {"value": "red: x "}, 'subject "hb.a"': {}}).start()
+    m = wait_beats(server, 3)[-1]
+    node = r.status()["node"]
+    assert m.headers == (f"NATS/1.0\r\nChoria-SR-Originator: {node}\r\nChoria-SR-Subject: hb.a\r\n"
+                         "Colour: red: x \r\n\r\n").encode(), m.headers
+    assert r.status()["heartbeat"]["errors"] == 0
