@@ -5,6 +5,7 @@ if HAVE_CHECK
 worker_unit_tests = \
 	test_acklist \
 	test_compose \
+	test_election_sim \
 	test_gap \
 	test_heartbeat \
 	test_lease \
@@ -27,6 +28,13 @@ test_acklist_LDADD = $(WORKER_UNIT_LDADD)
 test_compose_SOURCES = tests/unit/test_compose.c $(unit_sources)
 test_compose_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_compose_LDADD = $(WORKER_UNIT_LDADD)
+
+test_election_sim_SOURCES = tests/unit/test_election_sim.c tests/unit/election_sim.h \
+	tests/unit/election_sim_bucket.c tests/unit/election_sim_elector.c tests/unit/election_sim_faults.c \
+	tests/unit/election_sim_node.c tests/unit/sim_locate.c tests/unit/sim_model.c tests/unit/sim_model.h \
+	tests/unit/sim_worker.c tests/unit/sim_worker.h tests/unit/sim_worker_internal.h $(unit_sources)
+test_election_sim_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_election_sim_LDADD = $(WORKER_UNIT_LDADD)
 
 test_gap_SOURCES = tests/unit/test_gap.c $(unit_sources)
 test_gap_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
@@ -78,4 +86,9 @@ test_throttle_LDADD = $(WORKER_UNIT_LDADD)
 test_watchdog_SOURCES = tests/unit/test_watchdog.c $(unit_sources)
 test_watchdog_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_watchdog_LDADD = $(WORKER_UNIT_LDADD)
+
+# The simulation of elections for longer: make sim RUNS=5000, or from a seed on: make sim SEED=77 RUNS=1.
+.PHONY: sim
+sim: test_election_sim$(EXEEXT)
+	CK_RUN_CASE=faults SIM_RUNS=$(RUNS) SIM_SEED=$(SEED) ./test_election_sim$(EXEEXT)
 endif

@@ -369,7 +369,10 @@ renewal_answered(struct lease *l, struct mono now, enum lease_answer answer, uin
 	}
 }
 
-/* Applied, but the answer came when that does not help any more, or nobody wants it any more. */
+/*
+ * Applied, but the answer came when that does not help any more, or nobody wants it any more, or the revision
+ * is that of the term before, of another bucket: terms must differ. Another write follows.
+ */
 static void
 won_in_vain(struct lease *l, struct mono now, uint64_t revision)
 {
@@ -390,7 +393,7 @@ campaign_answered(struct lease *l, struct mono now, enum lease_answer answer, ui
 		answer = LEASE_UNKNOWN;
 	switch (answer) {
 	case LEASE_APPLIED:
-		if (l->retired || mono_reached(now, right_end(l, l->asked)))
+		if (l->retired || revision == l->term || mono_reached(now, right_end(l, l->asked)))
 			won_in_vain(l, now, revision);
 		else
 			win(l, now, revision);

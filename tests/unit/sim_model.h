@@ -12,7 +12,7 @@
 
 #include "common/clock.h"
 
-enum { SIM_SUBJECTS = 12, SIM_CONNS = 6, SIM_DUPLICATE_WINDOW_MS = 120000, SIM_LATE_MS = 10000 };
+enum { SIM_SUBJECTS = 12, SIM_CONNS = 12, SIM_DUPLICATE_WINDOW_MS = 120000, SIM_LATE_MS = 10000 };
 
 /* ---- random numbers ------------------------------------------------------------------------------- */
 
