@@ -72,7 +72,7 @@ struct es_message {
 	enum { ES_REQUEST, ES_REPLY, ES_WATCH, ES_ANNOUNCEMENT } kind;
 	int64_t at_ms;
 	int node; /* whose request it is, or who gets it */
-	uint32_t incarnation;
+	uint32_t incarnation, watch;
 	int key;
 	struct lease_output op;
 	uint64_t nonce;
@@ -103,10 +103,14 @@ struct es_name {
 	int64_t deadline_ms, release_at_ms;
 	struct mono won_at;
 	enum lease_why why;
+	/* What the lease must keep to, as its owner sees it. */
+	bool in_doubt;    /* of the last write it is not known what became */
+	uint64_t lost_op; /* what was out at a loss is of no interest */
+	int64_t end_ms;   /* as told */
 };
 struct es_elector {
 	bool up, draining;
-	uint32_t incarnation;
+	uint32_t incarnation, watch; /* watch: counts subscriptions, what the ones before get is dropped */
 	int64_t stopped_until_ms, stopped_ms, restart_at_ms, drain_until_ms;
 	bool reachable, watches;
 	int64_t notice_at_ms, watch_back_ms, watch_at_ms, announce_at_ms, balance_at_ms;
@@ -154,7 +158,8 @@ struct es {
 	struct es_message *messages;
 	size_t message_count, message_cap;
 	uint64_t next_nonce;
-	bool operates, quiet, leads_before;
+	bool operates, quiet;
+	uint32_t burst; /* steps in which one fault follows upon another */
 	int64_t exempt_until_ms, overlap_ms;
 	uint64_t faults[ES_FAULTS], terms, moves;
 	char failure[300];
@@ -192,6 +197,8 @@ bool es_elector_acts(const struct es_node *n);
 void es_elector_step(struct es_node *n);
 /* true: taken; false: later. */
 bool es_elector_message(struct es_node *n, const struct es_message *m);
+/* The bucket is gone, and with it its watch; it has not noticed yet. */
+void es_elector_forget(struct es_node *n);
 void es_elector_drain(struct es_node *n);
 bool es_elector_step_down(struct es_node *n, int key);
 bool es_elector_leads(const struct es_node *n, int key);

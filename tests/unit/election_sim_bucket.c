@@ -14,10 +14,13 @@ usual_delay(struct es *es)
 	return 1 + es_below(es, 4) + (es_chance(es, 20) ? es_below(es, 60) : 0);
 }
 
+/* Still in time for whoever waits for it, too late for that, or beyond the TTL. */
 static int64_t
 long_delay(struct es *es)
 {
-	return 200 + es_below(es, (uint32_t)es->bucket.ttl_ms * (es_chance(es, 300) ? 2 : 1) / 2);
+	uint32_t ttl = (uint32_t)es->bucket.ttl_ms, pick = es_below(es, 10);
+
+	return ttl / 10 + es_below(es, pick < 5 ? ttl / 6 : pick < 8 ? ttl / 2 : ttl * 3 / 2);
 }
 
 bool
@@ -61,6 +64,7 @@ watch_event(struct es_node *n, int key)
 	if (!n->up || !n->elector.up || !n->elector.watches || (es_bucket_is_cut(n) && n->cut_loses))
 		return;
 	m = add_message(es, ES_WATCH, n, usual_delay(es));
+	m->watch = n->elector.watch;
 	m->key = key;
 	m->entry = es->bucket.keys[key].entry;
 	if (m->at_ms <= n->elector.watch_at_ms)
@@ -144,6 +148,8 @@ es_delete_bucket(struct es *es)
 	b->back_at_ms = es_now(es) + 50 + es_below(es, (uint32_t)b->ttl_ms);
 	b->last = es_below(es, 3);
 	memset(b->keys, 0, sizeof b->keys);
+	for (int i = 0; i < es->node_count; i++)
+		es_elector_forget(&es->nodes[i]);
 }
 
 /* ---- requests --------------------------------------------------------------------------------------- */
@@ -191,6 +197,8 @@ take_write(struct es *es, const struct es_message *request)
 		reply(es, request, LEASE_CONFLICT, 0);
 		return;
 	}
+	if (deletes && entry->nonce != request->nonce)
+		es_fail(es, "node %d deletes what is not its own", request->node);
 	revision = store(es, request->key,
 			 (struct es_entry){.marker = deletes,
 					   .nonce = deletes ? 0 : request->nonce,
@@ -265,6 +273,7 @@ void
 es_watch(struct es_node *n)
 {
 	n->elector.watches = true;
+	n->elector.watch++;
 	for (int key = 0; key < n->es->key_count; key++)
 		watch_event(n, key);
 }

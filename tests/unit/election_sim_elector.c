@@ -41,6 +41,40 @@ es_elector_leads(const struct es_node *n, int key)
 	return view.leads;
 }
 
+/* ---- what a lease must keep to ---------------------------------------------------------------------- */
+
+static void
+check_operation(struct es_node *n, int key, enum lease_output_kind kind)
+{
+	const struct es_name *name = &n->elector.names[key];
+
+	if (kind != LEASE_READ && name->in_doubt)
+		es_fail(n->es, "node %d writes key %d and does not know what became of its last write",
+			n->index, key);
+	if (name->leads && es_now(n->es) >= name->end_ms)
+		es_fail(n->es, "node %d: the lease of key %d has ended, and it does something else first",
+			n->index, key);
+}
+
+static void
+check_end(struct es_node *n, int key)
+{
+	const struct es_name *name = &n->elector.names[key];
+
+	if (name->leads && es_now(n->es) >= name->end_ms)
+		es_fail(n->es, "node %d: the lease of key %d has ended, and it does not say so", n->index,
+			key);
+}
+
+static void
+note_answer(struct es_name *name, const struct es_message *m)
+{
+	if (m->op.kind == LEASE_READ)
+		name->in_doubt &= m->answer != LEASE_APPLIED;
+	else if (name->op != name->lost_op)
+		name->in_doubt = m->answer == LEASE_CONFLICT || m->answer == LEASE_UNKNOWN;
+}
+
 /* ---- carrying out ----------------------------------------------------------------------------------- */
 
 static void
@@ -70,7 +104,10 @@ won(struct es_node *n, int key, const struct lease_output *out)
 
 	es_trace(n->es, "node %d: won key %d, term %llu, end %lld", n->index, key,
 		 (unsigned long long)out->term, (long long)ms_of(out->end));
+	if (ms_of(out->end) <= es_now(n->es))
+		es_fail(n->es, "node %d wins what has ended", n->index);
 	name->leads = true;
+	name->end_ms = ms_of(out->end);
 	name->term = out->term;
 	name->moved = out->moved;
 	name->won_at = mono_of(n->es);
@@ -81,11 +118,19 @@ won(struct es_node *n, int key, const struct lease_output *out)
 }
 
 static void
+renewed(struct es_node *n, int key, const struct lease_output *out)
+{
+	n->elector.names[key].end_ms = ms_of(out->end);
+	tell(n, key, ES_WON, out);
+}
+
+static void
 lost(struct es_node *n, int key, const struct lease_output *out)
 {
 	es_trace(n->es, "node %d: lost key %d, term %llu: %s", n->index, key, (unsigned long long)out->term,
 		 out->reason);
-	n->elector.names[key].leads = false;
+	n->elector.names[key].leads = n->elector.names[key].in_doubt = false;
+	n->elector.names[key].lost_op = n->elector.names[key].op;
 	tell(n, key, ES_LOST, out);
 	set_own(n, key);
 }
@@ -95,6 +140,7 @@ begin_operation(struct es_node *n, int key, const struct lease_output *out)
 {
 	struct es_name *name = &n->elector.names[key];
 
+	check_operation(n, key, out->kind);
 	name->out = true;
 	name->kind = out->kind;
 	name->op = out->op;
@@ -113,12 +159,13 @@ pump(struct es_node *n, int key)
 		else if (out.kind == LEASE_WON)
 			won(n, key, &out);
 		else if (out.kind == LEASE_RENEWED)
-			tell(n, key, ES_WON, &out);
+			renewed(n, key, &out);
 		else if (out.kind == LEASE_LOST)
 			lost(n, key, &out);
 		else
 			tell(n, key, ES_YIELD, &out);
 	}
+	check_end(n, key);
 }
 
 static void
@@ -172,8 +219,10 @@ take_reply(struct es_node *n, const struct es_message *m)
 	struct lease_entry entry = entry_of(n, &m->entry);
 	bool answered = m->answer == LEASE_APPLIED;
 
-	if (name->op == m->op.op)
+	if (name->op == m->op.op && name->out) {
 		name->out = false;
+		note_answer(name, m);
+	}
 	if (m->op.kind == LEASE_READ)
 		lease_read_answered(name->lease, mono_of(n->es), m->op.op, answered ? &entry : NULL);
 	else
@@ -196,7 +245,7 @@ es_elector_message(struct es_node *n, const struct es_message *m)
 			n->elector.announce_at_ms = es_now(n->es) + 10;
 		return true;
 	}
-	if (m->kind == ES_WATCH && !n->elector.watches)
+	if (m->kind == ES_WATCH && (!n->elector.watches || m->watch != n->elector.watch))
 		return true;
 	if (m->kind == ES_REPLY) {
 		take_reply(n, m);
@@ -230,6 +279,13 @@ set_reachable(struct es_node *n, bool reachable)
 	es_watch(n);
 }
 
+void
+es_elector_forget(struct es_node *n)
+{
+	n->elector.watches = false;
+	n->elector.watch++;
+}
+
 static void
 notice_bucket(struct es_node *n)
 {
@@ -249,7 +305,7 @@ notice_bucket(struct es_node *n)
 		else
 			set_reachable(n, is);
 	}
-	if (el->reachable && is && !el->watches && es_now(es) >= el->watch_back_ms)
+	if (el->reachable && !wrong && !el->watches && es_now(es) >= el->watch_back_ms)
 		es_watch(n);
 }
 
@@ -279,6 +335,7 @@ give_up_operation(struct es_node *n, int key)
 	if (!name->out || es_now(n->es) < name->deadline_ms)
 		return;
 	name->out = false;
+	name->in_doubt |= name->kind != LEASE_READ && name->op != name->lost_op;
 	if (name->kind == LEASE_READ)
 		lease_read_answered(name->lease, mono_of(n->es), name->op, NULL);
 	else

@@ -125,6 +125,21 @@ late_watch(struct es *es)
 	return true;
 }
 
+/* It may be that nobody is there to let the worker settle. */
+static bool
+step_down(struct es *es)
+{
+	struct es_node *n = victim(es);
+
+	if (!es_elector_step_down(n, 0))
+		return false;
+	if (es_chance(es, 300))
+		n->supervisor.stopped_until_ms = a_while(es);
+	else if (es_chance(es, 300))
+		n->cut_target_until_ms = a_while(es);
+	return true;
+}
+
 /* From another server's clock on. */
 static bool
 other_leader(struct es *es)
@@ -215,7 +230,7 @@ do_fault(struct es *es, enum es_fault fault)
 	case ES_END_NODE:
 		return end_node(es);
 	case ES_STEP_DOWN:
-		return es_elector_step_down(victim(es), 0);
+		return step_down(es);
 	case ES_LEADERLESS:
 		es->bucket.leaderless_until_ms = a_while(es);
 		return true;
@@ -258,6 +273,8 @@ es_fault(struct es *es)
 	enum es_fault fault = (enum es_fault)es_below(es, ES_FAULTS);
 
 	es->faults[fault] += do_fault(es, fault);
+	if (es->burst == 0 && es_chance(es, 500))
+		es->burst = 100;
 }
 
 void

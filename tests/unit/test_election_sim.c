@@ -19,10 +19,11 @@
 #include "tests/unit/unit.h"
 
 enum {
-	RUNS_DEFAULT = 120,
+	RUNS_DEFAULT = 600,
 	MESSAGES_A_RUN = 150,
 	FAULT_CHANCE_MAX = 12, /* in a thousand steps */
-	COPY_MS_MAX = 120000,  /* after the faults */
+	BURST_CHANCE = 40,
+	COPY_MS_MAX = 120000, /* after the faults */
 	CRASH_EXTRA_MS = 1500,
 	GRACEFUL_MS = 300,
 };
@@ -173,8 +174,9 @@ run_with_faults(struct es *es)
 		step(es);
 		if (es_chance(es, 60) && es->world.source.last < MESSAGES_A_RUN)
 			publish(es);
-		if (es_chance(es, chance))
+		if (es_chance(es, es->burst > 0 ? BURST_CHANCE : chance))
 			es_fault(es);
+		es->burst -= es->burst > 0;
 	}
 }
 
@@ -368,10 +370,27 @@ gap_ms(struct es *es, const struct es_node *old)
 	return INT64_MAX;
 }
 
+/* Of those that are there. */
+static uint64_t
+campaigns(const struct es *es)
+{
+	struct lease_view view;
+	uint64_t sum = 0;
+
+	for (int i = 0; i < es->node_count; i++) {
+		if (!es->nodes[i].up)
+			continue;
+		lease_view(es->nodes[i].elector.names[0].lease, sim_now(&es->world), &view);
+		sum += view.campaigns;
+	}
+	return sum;
+}
+
 START_TEST(another_takes_over_in_time)
 {
 	static struct es es;
 	int64_t most;
+	uint64_t tries;
 
 	for (uint64_t seed = 1; seed <= 30; seed++) {
 		struct es_node *old;
@@ -393,9 +412,14 @@ START_TEST(another_takes_over_in_time)
 			ck_assert(es_elector_step_down(old, 0));
 			most = GRACEFUL_MS;
 		}
+		tries = campaigns(&es);
 		most -= gap_ms(&es, old);
 		check(&es, seed);
 		ck_assert_msg(most >= 0, "%lld ms too late; seed %llu", (long long)-most,
+			      (unsigned long long)seed);
+		/* Nobody tries before the key is free, and each once at most. */
+		tries = campaigns(&es) - tries;
+		ck_assert_msg((int)tries < es.node_count, "%d tries; seed %llu", (int)tries,
 			      (unsigned long long)seed);
 		end(&es);
 	}
