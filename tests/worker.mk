@@ -86,9 +86,10 @@ test_throttle_LDADD = $(WORKER_UNIT_LDADD)
 test_watchdog_SOURCES = tests/unit/test_watchdog.c $(unit_sources)
 test_watchdog_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_watchdog_LDADD = $(WORKER_UNIT_LDADD)
-
-# The simulation of elections for longer: make sim RUNS=5000, or from a seed on: make sim SEED=77 RUNS=1.
-.PHONY: sim
-sim: test_election_sim$(EXEEXT)
-	CK_RUN_CASE=faults SIM_RUNS=$(RUNS) SIM_SEED=$(SEED) ./test_election_sim$(EXEEXT)
 endif
+
+# The simulation of elections for longer: make sim RUNS=5000, or one run that failed: make sim SEED=77.
+.PHONY: sim
+sim:
+	$(MAKE) $(AM_MAKEFLAGS) test_election_sim$(EXEEXT)
+	SIM_RUNS=$(RUNS) SIM_SEED=$(SEED) ./test_election_sim$(EXEEXT)
