@@ -26,6 +26,7 @@ enum {
 	LOOK_AGAIN_MS = 1000, /* at the earliest, where it is trouble that asks for it */
 	BACKOFF_FIRST_MS = 250,
 	BACKOFF_MAX_MS = 5000,
+	PATIENCE_MS = 5000, /* with a cluster that lacks servers for as many replicas as there might be */
 };
 
 static void look(struct bucket *b);
@@ -143,6 +144,12 @@ message_arrived(void *arg, const struct nats_message *m, uint64_t seq)
 }
 
 static void
+watch_lost(void *arg)
+{
+	bucket_look_soon(arg);
+}
+
+static void
 watch_trouble(void *arg, const char *words)
 {
 	struct bucket *b = arg;
@@ -155,7 +162,7 @@ watch_trouble(void *arg, const char *words)
 static void
 start_watch(struct bucket *b)
 {
-	static const struct bucket_watch_callbacks callbacks = {message_arrived, watch_trouble};
+	static const struct bucket_watch_callbacks callbacks = {message_arrived, watch_lost, watch_trouble};
 	char filter[SUBJECT_MAX];
 
 	if (b->watch != NULL)
@@ -193,6 +200,7 @@ use(struct bucket *b, const struct jsapi_stream *s)
 	b->phase = BUCKET_USABLE;
 	b->backoff_ms = 0;
 	b->gone_told = false;
+	b->short_since.ns = 0;
 	look_after(b, LOOK_MS);
 	if (anew)
 		bucket_watch_stop(&b->watch); /* of the other one */
@@ -234,6 +242,22 @@ not_created(struct bucket *b, const char *why)
 	become_unusable(b, text, false);
 }
 
+/*
+ * Fewer replicas, where it is not said how many there shall be. A cluster that is just starting, or one of
+ * whose servers is away for a moment, has a while to become complete: the bucket will stay as it is made.
+ */
+static bool
+may_lower(struct bucket *b, const struct jsapi_error *err)
+{
+	if (b->election->replicas > 0 || b->replicas <= 1 || !election_bucket_refused_replicas(err))
+		return false;
+	if (!election_bucket_lacks_servers(err))
+		return true;
+	if (b->short_since.ns == 0)
+		b->short_since = mono_now();
+	return mono_ms_between(b->short_since, mono_now()) >= PATIENCE_MS;
+}
+
 static void
 create_answered(struct bucket *b, const struct nats_message *m)
 {
@@ -248,8 +272,7 @@ create_answered(struct bucket *b, const struct nats_message *m)
 		judge(b, &s);
 	} else if (read == 1 && err.err_code == JSAPI_STREAM_NAME_EXISTS) {
 		look(b); /* another node was faster, with other settings */
-	} else if (read == 1 && election_bucket_refused_replicas(&err) && b->election->replicas == 0 &&
-		   b->replicas > 1) {
+	} else if (read == 1 && may_lower(b, &err)) {
 		b->replicas--;
 		create(b);
 	} else {

@@ -108,6 +108,14 @@ failed(struct bucket_watch *w, const char *words)
 	tell(w, text);
 }
 
+/* Worth no word as long as the next one works. */
+static void
+lost(struct bucket_watch *w)
+{
+	begin_again(w);
+	w->callbacks.lost(w->arg);
+}
+
 /* ---- what arrives -------------------------------------------------------------------------------- */
 
 static uint64_t
@@ -130,7 +138,7 @@ status_arrived(struct bucket_watch *w, const struct nats_message *m)
 		return;
 	log_debug("elector", "watch: status %d, delivery %llu of %llu: watching anew", status,
 		  (unsigned long long)w->consumer_seq, (unsigned long long)last);
-	begin_again(w);
+	lost(w);
 }
 
 static void
@@ -148,7 +156,7 @@ arrived(void *arg, const struct nats_message *m)
 	if (ack.consumer_seq != w->consumer_seq + 1) {
 		log_debug("elector", "watch: delivery %llu came after %llu: watching anew",
 			  (unsigned long long)ack.consumer_seq, (unsigned long long)w->consumer_seq);
-		begin_again(w);
+		lost(w);
 		return;
 	}
 	w->consumer_seq = ack.consumer_seq;
@@ -261,7 +269,8 @@ timer_fired(evutil_socket_t fd, short what, void *arg)
 		w->retry_ms = 0; /* it works */
 		arm(w, HEARTBEAT_MS / 2);
 	} else {
-		failed(w, "the server sends neither changes nor heartbeats; watching anew");
+		log_debug("elector", "watch: neither changes nor heartbeats: watching anew");
+		lost(w);
 	}
 }
 

@@ -17,7 +17,9 @@ struct bucket_watch;
 struct bucket_watch_callbacks {
 	/* A stored message, with its sequence in the stream. */
 	void (*message)(void *arg, const struct nats_message *m, uint64_t seq);
-	/* It does not work, and is tried again; words say why. "" when it works again. */
+	/* It fell silent, or lost something, and begins anew: the bucket may be gone. */
+	void (*lost)(void *arg);
+	/* It cannot be had, and is tried again; words say why. "" when it works again. */
 	void (*trouble)(void *arg, const char *words);
 };
 

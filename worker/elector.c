@@ -209,7 +209,8 @@ conn_down(void *arg, bool was_up, const char *reason)
 		el->connections_lost++;
 	else
 		el->connection_errors++;
-	snprintf(el->connecting, sizeof el->connecting, "election: %s", reason);
+	snprintf(el->connecting, sizeof el->connecting, "bucket \"%s\" is out of reach: %s",
+		 el->group->election->bucket, reason);
 	el->unusable[0] = el->doubt[0] = '\0';
 	bucket_down(el->bucket);
 	elector_presence_down(el);
@@ -317,7 +318,8 @@ elector_start(struct elector *el)
 {
 	const struct timeval every = {TICK_MS / 1000, (TICK_MS % 1000) * 1000};
 
-	snprintf(el->connecting, sizeof el->connecting, "election: not connected yet");
+	snprintf(el->connecting, sizeof el->connecting, "bucket \"%s\" is not connected to yet",
+		 el->group->election->bucket);
 	elector_tell_state(el);
 	event_add(el->tick, &every);
 	nats_conn_start(el->conn);

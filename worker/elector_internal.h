@@ -40,7 +40,6 @@ struct elector_name {
 	bool held;
 	struct election_value holder;
 	uint64_t holder_first; /* the first revision that was seen of it */
-	char warned_site[256];
 
 	char refused[640];    /* the last write was refused; "" once one was not */
 	char unanswered[640]; /* the last question had no clear answer; "" once one had */
@@ -75,6 +74,7 @@ struct elector {
 	struct mono announced;
 	bool announce_warned;
 
+	char warned_site[256];      /* of another leader */
 	struct elector_name *names; /* name_count of them */
 	size_t name_count;
 	struct event *tick, *report_timer;

@@ -118,11 +118,12 @@ static void
 warn_of_site(struct elector_name *n)
 {
 	const struct election_value *v = &n->holder;
-	const char *ours = n->el->conf->name;
+	struct elector *el = n->el;
+	const char *ours = el->conf->name;
 
-	if (!n->held || !v->known || strcmp(v->site, ours) == 0 || strcmp(v->site, n->warned_site) == 0)
+	if (!n->held || !v->known || strcmp(v->site, ours) == 0 || strcmp(v->site, el->warned_site) == 0)
 		return;
-	snprintf(n->warned_site, sizeof n->warned_site, "%s", v->site);
+	snprintf(el->warned_site, sizeof el->warned_site, "%s", v->site);
 	log_warn("elector",
 		 "%s: %s, which leads, has site name \"%s\" and this node \"%s\": what one copied the other "
 		 "would not "

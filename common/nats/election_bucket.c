@@ -127,6 +127,12 @@ election_bucket_refused_replicas(const struct jsapi_error *err)
 	       err->err_code == ERR_NO_CLUSTER || err->err_code == ERR_STREAM_INVALID;
 }
 
+bool
+election_bucket_lacks_servers(const struct jsapi_error *err)
+{
+	return err->err_code == ERR_NO_PEERS;
+}
+
 /* ---- whether one will do ------------------------------------------------------------------------- */
 
 int64_t

@@ -43,6 +43,8 @@ void election_bucket_write_create(const struct conf_election *election, uint32_t
 				  struct strbuf *out);
 /* Whether the server refused to make it for its replicas, so that fewer may do. */
 bool election_bucket_refused_replicas(const struct jsapi_error *err);
+/* The refusal is that of a cluster that has too few servers now. */
+bool election_bucket_lacks_servers(const struct jsapi_error *err);
 
 int64_t election_bucket_ttl_ms(const struct jsapi_stream *stream);
 /* 0 if elections can be held in it, else -1 with *e: bucket, what is wrong, value, cure. */

@@ -3,10 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/strbuf.h"
 #include "tests/unit/loop.h"
+#include "tests/unit/nats_owner.h"
 #include "tests/unit/server.h"
 #include "tests/unit/unit.h"
 #include "worker/bucket_internal.h"
@@ -309,6 +311,46 @@ START_TEST(replicas_that_cannot_be_had_are_refused)
 }
 END_TEST
 
+/* Servers of one cluster, which a third may join. */
+static void
+start_cluster(struct test_server *servers, const int *ports, int from, int to)
+{
+	char config[512];
+
+	for (int i = from; i < to; i++) {
+		snprintf(config, sizeof config,
+			 "server_name: s%d\ncluster { name: c, listen: \"127.0.0.1:%d\", routes: [ "
+			 "\"nats://127.0.0.1:%d\", \"nats://127.0.0.1:%d\", \"nats://127.0.0.1:%d\" ] }\n",
+			 i, ports[i], ports[0], ports[1], ports[2]);
+		test_server_start(&servers[i], config);
+	}
+}
+
+/* As many replicas as there are servers; the third one comes in time, or too late. */
+START_TEST(a_cluster_has_time_to_become_complete)
+{
+	struct test_server servers[3] = {{0}};
+	const int ports[3] = {test_free_port(), test_free_port(), test_free_port()};
+	struct holder h = {0};
+	json_t *info;
+
+	start_cluster(servers, ports, 0, 2);
+	holder_start(&h, servers[0].url);
+	/* Without a leader of the cluster nobody refuses anything. */
+	ck_assert_msg(RUN_UNTIL(base, 30000, strstr(h.words, "cannot be made with 3 replicas") != NULL), "%s",
+		      h.words);
+	if (_i == 1)
+		start_cluster(servers, ports, 2, 3);
+	ck_assert_msg(RUN_UNTIL(base, 20000, h.usables == 1), "%s", h.words);
+	info = api(&h, "STREAM.INFO.KV_B", "");
+	ck_assert_int_eq(number(json_object_get(info, "config"), "num_replicas"), _i == 1 ? 3 : 2);
+	json_decref(info);
+	holder_stop(&h);
+	for (int i = 0; i < 3; i++)
+		test_server_stop(&servers[i]);
+}
+END_TEST
+
 START_TEST(waits_for_one_that_it_may_not_make)
 {
 	struct holder h = {.election = {.bucket = bucket_name, .ttl_ms = 10000, .create = false}};
@@ -584,6 +626,38 @@ START_TEST(a_lost_watch_is_made_anew)
 }
 END_TEST
 
+/* A heartbeat that counts more deliveries than came: something was lost on the way. */
+START_TEST(a_hole_in_the_watch_is_noticed)
+{
+	struct holder h = {0};
+	static const char heartbeat[] = "NATS/1.0 100 Idle Heartbeat\r\nNats-Last-Consumer: 2\r\n\r\n";
+	char verb[256], inbox[128];
+	json_t *list, *info;
+	int fd;
+
+	test_server_start(&server, NULL);
+	holder_start(&h, server.url);
+	holder_usable(&h);
+	ck_assert_int_eq(put(&h, "a", 0, "one"), LEASE_APPLIED);
+	ck_assert(RUN_UNTIL(base, 3000, h.entries == 1));
+	list = api(&h, "CONSUMER.NAMES.KV_B", "");
+	snprintf(verb, sizeof verb, "CONSUMER.INFO.KV_B.%s",
+		 json_string_value(json_array_get(json_object_get(list, "consumers"), 0)));
+	info = api(&h, verb, "");
+	snprintf(inbox, sizeof inbox, "%s",
+		 json_string_value(json_object_get(json_object_get(info, "config"), "deliver_subject")));
+	json_decref(list);
+	json_decref(info);
+	fd = raw_client(server.port);
+	raw_publish(fd, inbox, "", heartbeat, sizeof heartbeat - 1, "", 0);
+	ck_assert(RUN_UNTIL(base, 2000, h.entries == 2));
+	close(fd);
+	ck_assert_str_eq(h.value, "one");
+	ck_assert_str_eq(h.doubt, "");
+	holder_stop(&h);
+}
+END_TEST
+
 /* ---- lost and found -------------------------------------------------------------------------------- */
 
 START_TEST(a_deleted_one_is_made_again)
@@ -601,6 +675,26 @@ START_TEST(a_deleted_one_is_made_again)
 	ck_assert_int_eq(h.anews, 1);
 	ck_assert_int_eq(put(&h, "a", 0, "three"), LEASE_APPLIED);
 	ck_assert(RUN_UNTIL(base, 5000, strcmp(h.value, "three") == 0));
+	holder_stop(&h);
+}
+END_TEST
+
+/* An answer is no proof that it was our bucket that stored it. */
+START_TEST(another_stream_may_take_its_subjects)
+{
+	struct holder h = {0};
+
+	test_server_start(&server, NULL);
+	h.election = (struct conf_election){.bucket = bucket_name, .ttl_ms = 10000, .create = true};
+	holder_start(&h, server.url);
+	holder_usable(&h);
+	ck_assert_int_eq(put(&h, "a", 0, "one"), LEASE_APPLIED);
+	api_does(&h, "STREAM.DELETE.KV_B", "");
+	api_does(&h, "STREAM.CREATE.X", "{\"name\":\"X\",\"subjects\":[\"$KV.B.>\"]}");
+	ck_assert_int_eq(put(&h, "b", 0, "two"), LEASE_UNKNOWN);
+	ck_assert(RUN_UNTIL(base, 5000, strstr(h.words, "cannot be made") != NULL));
+	ck_assert_msg(strstr(h.words, "overlap") != NULL, "%s", h.words);
+	ck_assert_int_eq(h.gones, 1);
 	holder_stop(&h);
 }
 END_TEST
@@ -773,6 +867,7 @@ unit_suite(void)
 
 	tcase_add_test(t, makes_a_missing_one);
 	tcase_add_test(t, replicas_that_cannot_be_had_are_refused);
+	tcase_add_loop_test(t, a_cluster_has_time_to_become_complete, 0, 2);
 	tcase_add_test(t, waits_for_one_that_it_may_not_make);
 	tcase_add_test(t, an_unfit_one_is_refused_until_it_is_cured);
 	tcase_add_test(t, another_ttl_is_taken);
@@ -786,8 +881,10 @@ unit_suite(void)
 	t = server_case(s, "watched");
 	tcase_add_test(t, the_watch_begins_with_what_is_there);
 	tcase_add_test(t, a_lost_watch_is_made_anew);
+	tcase_add_test(t, a_hole_in_the_watch_is_noticed);
 	t = server_case(s, "lost");
 	tcase_add_test(t, a_deleted_one_is_made_again);
+	tcase_add_test(t, another_stream_may_take_its_subjects);
 	tcase_add_test(t, a_deleted_one_is_missed_at_rest);
 	tcase_add_test(t, comes_back_with_the_server);
 	tcase_add_test(t, may_be_freed_at_any_time);

@@ -360,6 +360,26 @@ START_TEST(a_short_absence_costs_nothing)
 }
 END_TEST
 
+START_TEST(another_ttl_counts_at_once)
+{
+	lead_and_stand_by(1, TTL("20s"));
+	person_comes();
+	person_asks(&person, "STREAM.UPDATE.KV_" BUCKET,
+		    "{\"name\":\"KV_" BUCKET "\",\"subjects\":[\"$KV." BUCKET ".>\"],\"storage\":\"file\","
+		    "\"discard\":\"new\",\"max_age\":2000000000,\"duplicate_window\":2000000000,"
+		    "\"max_msgs_per_subject\":1,\"allow_rollup_hdrs\":true,\"deny_delete\":true,"
+		    "\"allow_direct\":true}");
+	ck_assert(RUN_UNTIL(base, 15000,
+			    node_held(&a) + node_held(&b) == 1 &&
+				(node_holds(&a, "N0") ? a : b).names[0].lease_end.ns <
+				    mono_now().ns + INT64_C(2000000000)));
+	if (node_holds(&a, "N0")) {
+		node_vanish(&a);
+		ms_until_b_holds(3500);
+	}
+}
+END_TEST
+
 /* ---- the keys -------------------------------------------------------------------------------------- */
 
 START_TEST(a_key_deleted_by_hand_is_told)
@@ -484,6 +504,7 @@ unit_suite(void)
 	tcase_add_test(t, a_bucket_with_history_is_refused_in_words);
 	tcase_add_loop_test(t, the_server_goes_and_comes, 0, 2);
 	tcase_add_test(t, a_short_absence_costs_nothing);
+	tcase_add_test(t, another_ttl_counts_at_once);
 	t = server_case(s, "keys");
 	tcase_add_test(t, a_key_deleted_by_hand_is_told);
 	tcase_add_test(t, a_purged_bucket_is_told);
