@@ -4,8 +4,8 @@
  *   source STREAM.INFO, target STREAM.INFO (made if missing), judgement of both;
  *   rewind of the same streams: the slots behind the settled one (one is enough where the chain holds);
  *   else: the target's last message, the newest under the mapped filter if that one is gone, the source's
- *   message that its origin names, the ack floor of the source's consumer, the rules, and then a scan of
- *   a shared target or the sequence of a start by time.
+ *   message that its origin names (and its info again if it had not got so far), the ack floor of the
+ *   source's consumer, the rules, and then a scan of a shared target or the sequence of a start by time.
  *
  * Nothing is changed here but for making a missing target stream. If anything fails, the run ends and
  * the next one begins anew.
@@ -42,6 +42,7 @@ struct locate {
 	struct position_facts facts;
 	struct locate_result result;
 	bool have_source, have_target;
+	bool source_again; /* its info was asked for again */
 	size_t newest_asked;
 };
 
@@ -508,12 +509,41 @@ origin_message(void *arg, enum nats_request_result result, const struct nats_mes
 	step_floor(l);
 }
 
+/* The source as it is now: it had not heard of what the target has a copy of. */
+static void
+source_info_again(void *arg, enum nats_request_result result, const struct nats_message *m)
+{
+	struct locate *l = arg;
+	struct jsapi_stream now = {0};
+	struct jsapi_error err;
+	struct error e;
+	int read;
+
+	if (!answered(l, result, "source"))
+		return;
+	read = jsapi_read_stream(m->data, m->data_len, &now, &err, &e);
+	if (read != 0) {
+		fail(l, LOCATE_AGAIN, "source: %s", read == 1 ? err.description : e.text);
+		return;
+	}
+	jsapi_stream_fini(&l->result.source);
+	l->result.source = now;
+	step_origin_check(l);
+}
+
 static void
 step_origin_check(struct locate *l)
 {
 	char body[64];
 	uint64_t seq;
 
+	/* Another instance may have copied what came since we asked; one that leads no more, but was not told
+	 * yet, or has messages on their way. */
+	if (!l->source_again && position_is_ahead_of_source(&l->facts)) {
+		l->source_again = true;
+		ask(l, &l->source_end, "", source_info_again, "STREAM.INFO", l->in.topic->stream);
+		return;
+	}
 	if (!position_wants_origin_check(&l->facts, &seq)) {
 		step_floor(l);
 		return;

@@ -232,6 +232,15 @@ position_wants_origin_check(const struct position_facts *f, uint64_t *seq)
 	return true;
 }
 
+bool
+position_is_ahead_of_source(const struct position_facts *f)
+{
+	uint64_t at;
+	const struct position_slot *ours = newest_of_ours(f, &at);
+
+	return ours != NULL && (uint64_t)ours->origin.seq > f->source->last_seq;
+}
+
 /* A start anew that is remembered as such explains what an older source left at the target. */
 static bool
 left_by_an_older_one(const struct position_facts *f, const struct position_slot *ours, uint64_t at)

@@ -118,6 +118,9 @@ void position_at_start(const struct position_facts *facts, struct position *out)
 /* True if facts need the source's message at origin sequence *seq for its stored time. */
 bool position_wants_origin_check(const struct position_facts *facts, uint64_t *seq);
 
+/* True if the target's newest copy is of a message behind the source's last: read it again, once. */
+bool position_is_ahead_of_source(const struct position_facts *facts);
+
 /* The source sequence before the first message to copy, as configured, at a first start. START_TIME and
  * START_DELTA are found by the server: *by_time_ms is set then, else 0. */
 uint64_t position_configured_start(const struct conf_topic *topic, const struct jsapi_stream *source,

@@ -650,3 +650,25 @@ def test_work_queue_and_a_bad_link(scene, queue, target):
     writer.stop()
     wait_copied(t, scene.client(queue).last_seq("S"), [w], timeout=60)
     in_order(t, copied(t))
+
+
+def test_one_who_leads_still_is_ahead_of_us(scene, source, target, worker, check_copy):
+    """Between our question to a far source and the one to the target, the one before copies on: the source has
+    not gone back."""
+    link = scene.link(source, rtt_ms=300)
+    a = worker()
+    b = scene.add(Worker(options(source, target, source_port=link.port), generation=2))
+    b.wait_state("standby")
+    t = scene.client(target)
+    writer = scene.writer(source, rate=1000)
+    a.lead(1)
+    wait_copied(t, 300, [a])
+    b.lead(2)
+    b.wait(lambda: "copying from" in b.log(), 10, "a proven position")
+    a.stand_by()
+    at = copied(t)
+    wait_copied(t, at + 300, [a, b])
+    writer.stop()
+    wait_copied(t, scene.client(source).last_seq("S"), [a, b])
+    check_copy(source, target)
+    assert b.state == "copying" and not b.incidents, (b.state, b.reason, b.incidents)
