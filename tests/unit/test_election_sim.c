@@ -6,6 +6,13 @@
  * only where an operator has deleted key or bucket or cut the TTL they may for a while, and then the chain
  * alone fences. When the faults end, somebody leads soon, and everything is copied.
  *
+ * Breaks of lease.c that this was seen to find: no margin, or one added instead of taken off; the lease
+ * counted from when a renewal, a win, or the read that resolves a doubt was answered; a write after a
+ * time-out or a conflict without a read; another's key deleted in a release; the key tried for at the moment
+ * of its expiry; leading on after a stop beyond the lease; a time-out of a create taken for a win; the key
+ * deleted although the workers have not said that they stopped; the term of a bucket made anew taken for the
+ * one before. That the earliest of several writes in doubt counts is left to test_lease.c.
+ *
  * SIM_SEED is the first seed, SIM_RUNS how many follow from it (one, with a seed given): `make sim RUNS=…
  * SEED=…`.
  */
