@@ -28,6 +28,9 @@ libsrworker_a_SOURCES = \
 	worker/lead.c \
 	worker/lease.c \
 	worker/lease.h \
+	worker/lease_answers.c \
+	worker/lease_internal.h \
+	worker/lease_state.c \
 	worker/locate.c \
 	worker/locate.h \
 	worker/others.c \
