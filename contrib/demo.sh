@@ -60,7 +60,7 @@ program()
 
 connect() # port
 {
-	exec 3<>"/dev/tcp/127.0.0.1/$1"
+	exec 3<>"/dev/tcp/127.0.0.1/$1" || return
 	printf 'CONNECT {"verbose":false,"headers":true,"name":"%s"}\r\nSUB %s.reply 1\r\n' "$me" "$me" >&3
 }
 
@@ -88,7 +88,7 @@ receive()
 ask() # subject body
 {
 	printf 'PUB %s %s.reply %d\r\n%s\r\n' "$1" "$me" "${#2}" "$2" >&3
-	receive
+	receive || return
 	case $answer in
 	*'"error"'*)
 		echo "$me: $answer" >&2
