@@ -149,7 +149,7 @@ bucket_usable(void *arg, int64_t ttl_ms, bool anew)
 	}
 	el->ttl_ms = ttl_ms;
 	elector_names_reachable(el, true);
-	arm(el->announce_timer, 0);
+	elector_announce(el);
 	elector_tell_state(el);
 }
 

@@ -71,7 +71,7 @@ struct elector {
 	struct nats_sub *heard;
 	char announce_subject[320];
 	struct event *announce_timer;
-	struct mono announced;
+	struct mono announced, announce_at;
 	bool announce_warned;
 
 	char warned_site[256];      /* of another leader */
@@ -118,6 +118,8 @@ void elector_presence_async_error(struct elector *el, const char *text);
 /* This node's part in the name has changed. */
 void elector_presence_of_name(struct elector_name *n);
 void elector_presence_gone(struct elector *el);
+/* At once, and from then on every half TTL. */
+void elector_announce(struct elector *el);
 void elector_announce_timer(evutil_socket_t fd, short what, void *arg);
 /* How long the name waits with a campaign, for a key that was given up for that reason. */
 void elector_set_reserve(struct elector_name *n, enum lease_why why);

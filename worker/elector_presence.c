@@ -25,14 +25,25 @@ arm_announce(struct elector *el, int64_t ms)
 {
 	const struct timeval after = {ms / 1000, (ms % 1000) * 1000};
 
+	el->announce_at = mono_add_ms(mono_now(), ms);
 	evtimer_add(el->announce_timer, &after);
+}
+
+/* Unless it is due before that anyway. */
+static void
+announce_within(struct elector *el, int64_t ms)
+{
+	if (!nats_conn_is_up(el->conn) || el->drained)
+		return;
+	if (mono_ms_between(mono_now(), el->announce_at) <= ms && evtimer_pending(el->announce_timer, NULL))
+		return;
+	arm_announce(el, ms);
 }
 
 static void
 announce_soon(struct elector *el)
 {
-	if (nats_conn_is_up(el->conn) && !el->drained)
-		arm_announce(el, ANNOUNCE_SOON_MS);
+	announce_within(el, ANNOUNCE_SOON_MS);
 }
 
 static void
@@ -56,14 +67,20 @@ announce(struct elector *el, bool gone)
 }
 
 void
-elector_announce_timer(evutil_socket_t fd, short what, void *arg)
+elector_announce(struct elector *el)
 {
-	struct elector *el = arg;
-
-	(void)fd;
-	(void)what;
+	if (el->drained)
+		return; /* the last word was said */
 	announce(el, false);
 	arm_announce(el, el->ttl_ms / 2);
+}
+
+void
+elector_announce_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	elector_announce(arg);
 }
 
 void
@@ -100,6 +117,7 @@ heard(void *arg, const struct nats_message *m)
 	struct elector *el = arg;
 	struct error e = ERROR_INIT;
 	bool changed = false;
+	int64_t ago;
 
 	if (presence_heard(el->presence, mono_now(), m->data, m->data_len, &changed, &e) != 0) {
 		log_debug("elector", "an announcement makes no sense: %s", e.text);
@@ -108,8 +126,8 @@ heard(void *arg, const struct nats_message *m)
 	if (!changed)
 		return;
 	/* Who is new here need not wait for our next announcement. */
-	if (mono_ms_between(el->announced, mono_now()) >= ANNOUNCE_BACK_MS)
-		announce_soon(el);
+	ago = mono_ms_between(el->announced, mono_now());
+	announce_within(el, ago >= ANNOUNCE_BACK_MS ? ANNOUNCE_SOON_MS : ANNOUNCE_BACK_MS - ago);
 	set_reserves(el);
 	elector_names_changed(el);
 }

@@ -320,8 +320,8 @@ start_cluster(struct test_server *servers, const int *ports, int from, int to)
 	for (int i = from; i < to; i++) {
 		snprintf(config, sizeof config,
 			 "server_name: s%d\ncluster { name: c, listen: \"127.0.0.1:%d\", routes: [ "
-			 "\"nats://127.0.0.1:%d\", \"nats://127.0.0.1:%d\", \"nats://127.0.0.1:%d\" ] }\n",
-			 i, ports[i], ports[0], ports[1], ports[2]);
+			 "\"nats://127.0.0.1:%d\", \"nats://127.0.0.1:%d\" ] }\n",
+			 i, ports[i], ports[0], ports[1]);
 		test_server_start(&servers[i], config);
 	}
 }
