@@ -67,6 +67,8 @@ libsrworker_a_SOURCES = \
 	worker/slots.h \
 	worker/source.c \
 	worker/source.h \
+	worker/source_ack.c \
+	worker/source_internal.h \
 	worker/throttle.c \
 	worker/throttle.h \
 	worker/watchdog.c \

@@ -14,26 +14,21 @@
  * What the server keeps: the acknowledged floor, which only ever covers what is settled at the target.
  * If we die here, everything above it is delivered again.
  */
-#include "worker/source.h"
+#include "worker/source_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "common/clock.h"
 #include "common/log.h"
-#include "common/nats/puller.h"
 #include "common/subject.h"
 #include "common/xalloc.h"
-#include "worker/acklist.h"
 #include "common/nats/ask.h"
 
 #define SECOND_NS INT64_C(1000000000)
 
 enum {
-	ACK_EVERY_MSGS = 1000,
-	ACK_EVERY_MS = 250,
 	ACK_WAIT_S = 30,
 	ACK_WAIT_EXPLICIT_S = 5,
 	EPHEMERAL_IDLE_S = 60,
@@ -41,63 +36,12 @@ enum {
 	 * keeps a record of each delivery that is not acknowledged yet. */
 	CREDIT_MS = 50,
 	CREDIT_ROUND_TRIPS = 6,
-	NEAR = 10000, /* a consumer so little behind is not made anew */
-	CONSUMER_NAME_MAX = 256,
+	NEAR = 10000,  /* a consumer so little behind is not made anew */
 	LOOK_MS = 100, /* how often it is asked whether deliveries are due still */
 	DUE_MS = ACK_WAIT_EXPLICIT_S * 1000 + 250, /* then they come again */
 	SAY_MS = 500,                              /* acknowledgements on their way are no loss */
 	QUIET_MS = 2000,                           /* so long nothing came of what is due */
-	ACK_SUBJECT_MAX = 1024,
-	JSAPI_CONSUMER_LIMIT = 10121, /* max ack pending above the limit of stream or account */
-};
-
-enum source_step { SOURCE_IDLE, SOURCE_ASKING, SOURCE_WAITING, SOURCE_RUNNING };
-
-/* A delivery that waits for older ones. */
-struct waiting {
-	struct nats_held *held;
-	struct jsack ack;
-};
-
-struct source {
-	struct event_base *base;
-	struct nats_conn *conn;
-	struct source_config config;
-	struct source_callbacks callbacks;
-	void *arg;
-
-	enum source_step step;
-	struct nats_request *request;
-	struct mono asked; /* CONSUMER.INFO: its answer tells the round trip */
-	int64_t round_trip_ms;
-	struct puller *puller;
-	struct event *ack_timer;
-	struct event *wait_timer;
-
-	char consumer[CONSUMER_NAME_MAX];
-	char stream[CONSUMER_NAME_MAX];
-	bool made;      /* an ephemeral consumer of ours exists */
-	bool keep;      /* never delete: work queue or interest */
-	bool take_over; /* at this start: the consumer was another process's */
-	bool filters_here;
-	uint64_t after_seq;
-	uint32_t max_unacked; /* asked for now; lowered to what the server grants */
-	uint32_t granted;
-	uint64_t next_consumer_seq; /* deliveries are numbered without a hole */
-	/* keep: due deliveries up to sequence due_up_to must come first; those that have come wait. */
-	uint64_t due, due_up_to;
-	struct mono due_since; /* 0: not waiting for them */
-	bool due_said;
-	struct waiting *waiting; /* waiting_count of them; those before waiting_next are handed on */
-	size_t waiting_count, waiting_next, waiting_cap, waiting_seen;
-	bool paused;
-
-	struct acklist unacked;
-	struct jsack last_settled; /* the newest one not acknowledged yet; delivered 0: none */
-	uint32_t settled_count;
-	char ack_prefix[ACK_SUBJECT_MAX / 2]; /* everything before the delivery count */
-	char ack_suffix[64];                  /* what follows the pending count, with its dot */
-	uint64_t acks_failed;
+	JSAPI_CONSUMER_LIMIT = 10121,              /* max ack pending above the limit of stream or account */
 };
 
 static void wait_over(evutil_socket_t fd, short what, void *arg);
@@ -157,138 +101,6 @@ trouble(struct source *s, bool permanent, const char *text)
 	snprintf(kept, sizeof kept, "%s", text);
 	source_stop(s);
 	s->callbacks.trouble(s->arg, permanent, kept);
-}
-
-/* ---- acknowledging ------------------------------------------------------------------------------- */
-
-/* The n-th dot of text, counted from 1; NULL if there are fewer. */
-static const char *
-nth_dot(const char *text, int n)
-{
-	const char *dot = text;
-
-	for (int i = 0; i < n; i++) {
-		dot = strchr(i == 0 ? text : dot + 1, '.');
-		if (dot == NULL)
-			return NULL;
-	}
-	return dot;
-}
-
-/* Learns what all acknowledgement subjects of this consumer have in common (forms: common/jsack.h). */
-static void
-learn_ack_subject(struct source *s, const char *reply)
-{
-	const char *long_end = nth_dot(reply, 10), *head_end, *tail;
-
-	head_end = nth_dot(reply, long_end != NULL ? 6 : 4);
-	if (head_end == NULL)
-		return;
-	tail = nth_dot(reply, long_end != NULL ? 11 : 9);
-	snprintf(s->ack_prefix, sizeof s->ack_prefix, "%.*s", (int)(head_end - reply), reply);
-	snprintf(s->ack_suffix, sizeof s->ack_suffix, "%s", tail != NULL ? tail : "");
-}
-
-static void
-publish_ack(struct source *s, const char *subject, const char *body)
-{
-	struct error e;
-
-	if (nats_conn_publish(s->conn, subject, NULL, NULL, 0, body, strlen(body), &e) != 0)
-		s->acks_failed++;
-}
-
-static void
-publish_ack_of(struct source *s, const struct jsack *ack, const char *body)
-{
-	char subject[ACK_SUBJECT_MAX];
-
-	snprintf(subject, sizeof subject, "%s.%llu.%llu.%llu.%lld.%llu%s", s->ack_prefix,
-		 (unsigned long long)ack->delivered, (unsigned long long)ack->stream_seq,
-		 (unsigned long long)ack->consumer_seq, (long long)ack->stored_ns,
-		 (unsigned long long)ack->pending, s->ack_suffix);
-	publish_ack(s, subject, body);
-}
-
-void
-source_flush_acks(struct source *s)
-{
-	if (s->last_settled.delivered == 0)
-		return;
-	if (nats_conn_is_up(s->conn))
-		publish_ack_of(s, &s->last_settled, "+ACK");
-	s->last_settled.delivered = 0;
-	s->settled_count = 0;
-}
-
-void
-source_forget(struct source *s)
-{
-	acklist_clear(&s->unacked);
-	s->last_settled.delivered = 0;
-	s->settled_count = 0;
-	if (s->ack_timer != NULL)
-		evtimer_del(s->ack_timer);
-}
-
-static void
-ack_timer_fired(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	source_flush_acks(arg);
-}
-
-static void
-arm_ack_timer(struct source *s)
-{
-	const struct timeval after = {0, ACK_EVERY_MS * 1000};
-
-	if (s->ack_timer == NULL)
-		s->ack_timer = evtimer_new(s->base, ack_timer_fired, s);
-	if (!evtimer_pending(s->ack_timer, NULL))
-		evtimer_add(s->ack_timer, &after);
-}
-
-/* With a small limit on what may be unacknowledged, acknowledgements must not wait for a thousand. */
-static uint32_t
-ack_every(const struct source *s)
-{
-	uint32_t quarter = s->granted / 4;
-
-	if (s->granted == 0 || quarter > ACK_EVERY_MSGS)
-		return ACK_EVERY_MSGS;
-	return quarter > 0 ? quarter : 1;
-}
-
-void
-source_settled(struct source *s, uint64_t seq)
-{
-	struct jsack ack;
-	bool any = false;
-
-	while (acklist_take(&s->unacked, seq, &ack)) {
-		if (s->keep) {
-			publish_ack_of(s, &ack, "+ACK");
-			continue;
-		}
-		if (s->last_settled.delivered == 0 || ack.consumer_seq > s->last_settled.consumer_seq)
-			s->last_settled = ack;
-		s->settled_count++;
-		any = true;
-	}
-	if (!any)
-		return;
-	if (s->settled_count >= ack_every(s))
-		source_flush_acks(s);
-	else
-		arm_ack_timer(s);
-}
-
-uint64_t
-source_acks_failed(const struct source *s)
-{
-	return s->acks_failed;
 }
 
 /* ---- delivering ---------------------------------------------------------------------------------- */
@@ -402,7 +214,7 @@ message_arrived(void *arg, const struct nats_message *m, const struct jsack *ack
 	struct source *s = arg;
 
 	if (s->ack_prefix[0] == '\0')
-		learn_ack_subject(s, m->reply);
+		source_learn_ack_subject(s, m->reply);
 	if (!in_order(s, ack))
 		return;
 	if (s->due > 0)
