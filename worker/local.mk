@@ -51,6 +51,7 @@ libsrworker_a_SOURCES = \
 	worker/replicator.c \
 	worker/replicator.h \
 	worker/replicator_internal.h \
+	worker/replicator_make.c \
 	worker/role.h \
 	worker/role_elect.c \
 	worker/role_heartbeat.c \

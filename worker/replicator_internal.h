@@ -1,15 +1,16 @@
 /*
  * The replicator's state, shared by the files that make it up:
  *
- *   replicator.c  its life: connections, phases, proving the position, holding, halting
- *   lead.c        the right to send of an elected topic: standby, gain, loss, the lease's end
- *   copy.c        one message from the source: policy, composing, publishing
- *   reject.c      a message that can never be stored
- *   progress.c    replies, settling, checkpoints
- *   others.c      other writers at a target that is used as ours alone
- *   ends.c        the two connections
- *   figures.c     counters and gauges
- *   poll.c        the source's last sequence, lag, the watchdog, gaps
+ *   replicator.c       its life: connections, phases, proving the position, holding, halting
+ *   replicator_make.c  making and freeing it
+ *   lead.c             the right to send of an elected topic: standby, gain, loss, the lease's end
+ *   copy.c             one message from the source: policy, composing, publishing
+ *   reject.c           a message that can never be stored
+ *   progress.c         replies, settling, checkpoints
+ *   others.c           other writers at a target that is used as ours alone
+ *   ends.c             the two connections
+ *   figures.c          counters and gauges
+ *   poll.c             the source's last sequence, lag, the watchdog, gaps
  *
  * Nobody else includes this.
  */
@@ -194,6 +195,11 @@ void replicator_go_back(struct replicator *r);
 void replicator_check_settled(struct replicator *r);
 /* Nothing is in flight any more, or nothing more can be done about it. */
 void replicator_end_drain(struct replicator *r);
+/* For timers and the source. */
+void replicator_backoff_over(evutil_socket_t fd, short what, void *arg);
+void replicator_drain_over(evutil_socket_t fd, short what, void *arg);
+void replicator_source_ready(void *arg, bool filters_here, uint32_t granted);
+void replicator_source_trouble(void *arg, bool permanent, const char *text);
 /* Copies *from to *to, which was empty or owns its strings. */
 void replicator_remember(struct proto_checkpoint *to, const struct proto_checkpoint *from);
 
