@@ -7,6 +7,7 @@ worker_unit_tests = \
 	test_compose \
 	test_election_sim \
 	test_gap \
+	test_go_consumer \
 	test_heartbeat \
 	test_lease \
 	test_pipeline \
@@ -39,6 +40,10 @@ test_election_sim_LDADD = $(WORKER_UNIT_LDADD)
 test_gap_SOURCES = tests/unit/test_gap.c $(unit_sources)
 test_gap_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_gap_LDADD = $(WORKER_UNIT_LDADD)
+
+test_go_consumer_SOURCES = tests/unit/test_go_consumer.c $(unit_sources)
+test_go_consumer_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_go_consumer_LDADD = $(WORKER_UNIT_LDADD)
 
 # Starts nats-servers of its own, on loopback.
 test_heartbeat_SOURCES = tests/unit/test_heartbeat.c $(unit_sources) $(server_sources)
