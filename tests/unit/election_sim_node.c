@@ -67,6 +67,7 @@ start_copier(struct es_node *n)
 
 	w->world = &n->es->world;
 	w->settings = n->es->settings;
+	w->settings.elected = true;
 	w->told = &n->es->told;
 	w->settled = settled;
 	w->checkpoint = checkpoint;

@@ -230,6 +230,7 @@ decide(struct sim_worker *w)
 				   .have_memory = w->have_memory,
 				   .memory = w->memory,
 				   .memory_is_own = w->memory_is_own,
+				   .elected = w->settings.elected,
 				   .apply_resume = w->resume_seq > 0};
 
 	seqset_clear(&w->there);

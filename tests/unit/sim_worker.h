@@ -23,6 +23,7 @@ struct sim_settings {
 	uint32_t supervisor_delay; /* settled messages that a checkpoint may be behind, at most */
 	bool read_all_slots;       /* at a rewind, whatever the last one says */
 	bool letters_in_target;    /* dead letters go into the target stream */
+	bool elected;              /* others with the same settings may have led since its checkpoint */
 };
 bool sim_matches(uint32_t filter, uint32_t subject);
 uint64_t sim_map_hash(const struct sim_settings *settings);
