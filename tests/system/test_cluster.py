@@ -256,7 +256,10 @@ def test_elected_while_a_leader_of_the_source_goes(scene, east, west, finish, wh
 def test_elected_while_the_meta_leader_goes(scene, east, west, finish):
     team, w = elected(scene, east, west)
     with east.client() as c:
-        c.api_retry("META.LEADER.STEPDOWN")
+        try:
+            c.api("META.LEADER.STEPDOWN", timeout=3.0)
+        except (ApiError, TimeoutError):
+            pass  # newer servers listen to the system account alone; its death follows
     copies(west, 300)
     server = east.by_name(wait_until(east.meta_leader, 30, "a meta leader"))
     server.kill()
