@@ -263,7 +263,9 @@ START_TEST(ten_names_are_shared_from_the_start)
 {
 	node_start(&a, base, 0, server.url, "HERE", 10, TTL("2s"));
 	node_start(&b, base, 1, server.url, "HERE", 10, TTL("2s"));
-	ck_assert(RUN_UNTIL(base, 15000, node_held(&a) == 5 && node_held(&b) == 5));
+	ck_assert_msg(RUN_UNTIL(base, 15000, node_held(&a) == 5 && node_held(&b) == 5),
+		      "%d (%s, sees %zu) and %d (%s, sees %zu)", node_held(&a), a.reason, a.names[0].present,
+		      node_held(&b), b.reason, b.names[0].present);
 }
 END_TEST
 
