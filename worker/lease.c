@@ -36,7 +36,7 @@ lease_tick(struct lease *l, struct mono now)
 		lease_give_up(l, now);
 }
 
-/* ---- what the owner tells else --------------------------------------------------------------------- */
+/* ---- what the owner tells -------------------------------------------------------------------------- */
 
 /* Our own writes come back by the watch before or after their answers; only what is not ours matters. */
 static void

@@ -75,7 +75,7 @@ struct es_message {
 	uint32_t incarnation, watch;
 	int key;
 	struct lease_output op;
-	uint64_t nonce;
+	uint64_t nonce, bucket; /* of a request: for which bucket it was meant */
 	enum lease_answer answer;
 	struct es_entry entry;
 	char *text;
@@ -86,7 +86,7 @@ struct es_message {
 struct es_frame {
 	enum { ES_WON, ES_LOST, ES_YIELD, ES_RELEASE, ES_ROLE, ES_ROLE_DONE } kind;
 	int64_t at_ms;
-	uint64_t term;
+	uint64_t term, serial; /* serial: of roles, and of what is said of them */
 	int64_t end_ms;
 	bool leader, settle;
 };
@@ -122,12 +122,13 @@ struct es_elector {
 struct es_supervisor {
 	int64_t stopped_until_ms;
 	bool leader;
+	uint64_t roles;                  /* sent */
 	uint64_t term, yields, released; /* yields: the term whose release is wanted, or 0 */
 	int64_t end_ms;
 };
 struct es_worker {
 	bool up, leader, settling;
-	uint64_t term;
+	uint64_t term, serial;
 	int64_t end_ms, stopped_until_ms, stopped_ms, restart_at_ms;
 	struct sim_worker copier;
 	struct proto_checkpoint checkpoint;
@@ -189,6 +190,9 @@ void es_delete_key(struct es *es, int key);
 void es_delete_bucket(struct es *es);
 void es_deliver_messages(struct es *es);
 void es_forget_messages(struct es *es);
+
+/* An operator did something: two may lead until the longest lease that anybody has must be over. */
+void es_exempt(struct es *es);
 
 /* The elector. */
 void es_elector_start(struct es_node *n);

@@ -134,6 +134,15 @@ es_bucket_step(struct es *es)
 }
 
 void
+es_exempt(struct es *es)
+{
+	int64_t until_ms = es_now(es) + es->bucket.ttl_ms;
+
+	if (until_ms > es->exempt_until_ms)
+		es->exempt_until_ms = until_ms;
+}
+
+void
 es_delete_key(struct es *es, int key)
 {
 	store(es, key, (struct es_entry){.marker = true});
@@ -197,7 +206,10 @@ take_write(struct es *es, const struct es_message *request)
 		reply(es, request, LEASE_CONFLICT, 0);
 		return;
 	}
-	if (deletes && entry->nonce != request->nonce)
+	/* Meant for the bucket before, in which that revision was another one: nothing tells them apart. */
+	if (request->bucket != es->bucket.id)
+		es_exempt(es);
+	else if (deletes && entry->nonce != request->nonce)
 		es_fail(es, "node %d deletes what is not its own", request->node);
 	revision = store(es, request->key,
 			 (struct es_entry){.marker = deletes,
@@ -226,6 +238,7 @@ take_leaderless(struct es *es, const struct es_message *request)
 	m->key = request->key;
 	m->op = request->op;
 	m->nonce = request->nonce;
+	m->bucket = request->bucket;
 }
 
 static void
@@ -265,6 +278,7 @@ es_request(struct es_node *n, int key, const struct lease_output *op)
 	m->key = key;
 	m->op = *op;
 	m->nonce = n->nonce;
+	m->bucket = n->elector.bucket;
 }
 
 /* ---- what comes without a request ------------------------------------------------------------------- */

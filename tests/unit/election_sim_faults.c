@@ -151,23 +151,13 @@ other_leader(struct es *es)
 
 /* ---- by an operator --------------------------------------------------------------------------------- */
 
-/* Until the longest lease that anybody has been granted must be over. */
-static void
-exempt(struct es *es)
-{
-	int64_t until_ms = es_now(es) + es->bucket.ttl_ms;
-
-	if (until_ms > es->exempt_until_ms)
-		es->exempt_until_ms = until_ms;
-}
-
 static bool
 delete_key(struct es *es)
 {
 	if (!es->operates || !es->bucket.exists)
 		return false;
 	es_trace(es, "the key is deleted by hand");
-	exempt(es);
+	es_exempt(es);
 	es_delete_key(es, (int)es_below(es, (uint32_t)es->key_count));
 	return true;
 }
@@ -179,7 +169,7 @@ delete_bucket(struct es *es)
 	if (!es->operates || !es->bucket.exists)
 		return false;
 	es_trace(es, "the bucket is deleted");
-	exempt(es);
+	es_exempt(es);
 	es_delete_bucket(es);
 	return true;
 }
@@ -194,7 +184,7 @@ change_ttl(struct es *es)
 		return false;
 	es_trace(es, "the TTL is %lld now", (long long)ttl_ms);
 	/* Electors are told within a second, and what they asked for before counts by the old one. */
-	exempt(es);
+	es_exempt(es);
 	es->exempt_until_ms += 1000;
 	es->bucket.ttl_ms = ttl_ms;
 	return true;

@@ -136,7 +136,7 @@ stop_leading(struct es_node *n)
 static void
 role_done(struct es_node *n)
 {
-	es_push(n->es, &n->worker_out, (struct es_frame){.kind = ES_ROLE_DONE});
+	es_push(n->es, &n->worker_out, (struct es_frame){.kind = ES_ROLE_DONE, .serial = n->worker.serial});
 }
 
 static void
@@ -144,6 +144,7 @@ take_role(struct es_node *n, const struct es_frame *role)
 {
 	struct es_worker *w = &n->worker;
 
+	w->serial = role->serial;
 	if (role->leader && es_now(n->es) >= role->end_ms)
 		return;
 	if (role->leader) {
@@ -201,6 +202,7 @@ worker_start(struct es_node *n)
 	if (n->supervisor.leader)
 		es_push(n->es, &n->worker_in,
 			(struct es_frame){.kind = ES_ROLE,
+					  .serial = ++n->supervisor.roles,
 					  .leader = true,
 					  .term = n->supervisor.term,
 					  .end_ms = n->supervisor.end_ms});
@@ -229,6 +231,7 @@ send_role(struct es_node *n, bool leader, bool settle)
 	if (n->worker.up)
 		es_push(n->es, &n->worker_in,
 			(struct es_frame){.kind = ES_ROLE,
+					  .serial = ++s->roles,
 					  .leader = leader,
 					  .settle = settle,
 					  .term = s->term,
@@ -299,7 +302,8 @@ supervisor_step(struct es_node *n)
 	while (es_pop(n->es, &n->elector_out, &frame))
 		take_from_elector(n, &frame);
 	while (es_pop(n->es, &n->worker_out, &frame))
-		release_now(n);
+		if (frame.serial == n->supervisor.roles)
+			release_now(n);
 	watch_over_elector(n);
 	watch_over_worker(n);
 }
