@@ -44,6 +44,8 @@ struct locate {
 	bool have_source, have_target;
 	bool source_again; /* its info was asked for again */
 	size_t newest_asked;
+	unsigned int scans;
+	uint64_t scan_begin; /* of the last one */
 };
 
 static void step_target_info(struct locate *l);
@@ -626,6 +628,8 @@ step_own_floor(struct locate *l)
 
 /* ---- deciding ------------------------------------------------------------------------------------ */
 
+static void scan_target(struct locate *l);
+
 static void
 scan_done(void *arg, const struct scan_result *result)
 {
@@ -637,6 +641,13 @@ scan_done(void *arg, const struct scan_result *result)
 		fail(l, LOCATE_AGAIN, "%s", result->failure);
 		return;
 	}
+	if (!position_scan_is_whole(position, l->scan_begin, result->settled)) {
+		seqset_clear(l->there);
+		scan_target(l);
+		return;
+	}
+	if (position->start.floor == position->scan_from)
+		position->start.floor = l->scan_begin;
 	position->outcome = POSITION_GO;
 	succeed(l);
 }
@@ -648,14 +659,15 @@ scan_target(struct locate *l)
 	char filter[SUBJECT_MAX];
 	struct error e;
 
-	if (position->scan_from >= l->result.target.last_seq) {
+	l->scan_begin = position_scan_begin(position, l->result.target.last_seq, l->scans++);
+	if (l->scan_begin >= l->result.target.last_seq) {
 		scan_done(l, &(struct scan_result){0});
 		return;
 	}
 	fit_mapped_filter(l->in.topic, &l->result.source, &l->result.target, filter, sizeof filter);
-	l->scan = scan_start(&l->target_end, l->in.conf, l->in.topic, l->result.target.name, filter,
-			     position->scan_from, l->result.target.last_seq, position->start.source_seq,
-			     l->there, scan_done, l, &e);
+	l->scan =
+	    scan_start(&l->target_end, l->in.conf, l->in.topic, l->result.target.name, filter, l->scan_begin,
+		       l->result.target.last_seq, position->start.source_seq, l->there, scan_done, l, &e);
 	if (l->scan == NULL)
 		fail(l, LOCATE_AGAIN, "%s", e.text);
 }

@@ -592,6 +592,12 @@ from_exclusive_target(const struct position_facts *f, struct position *out)
 		from_nothing(f, out);
 }
 
+static uint64_t
+largest_window(const struct position_facts *f)
+{
+	return f->topic->max_inflight > LARGEST_WINDOW ? f->topic->max_inflight : LARGEST_WINDOW;
+}
+
 static void
 from_shared_target(const struct position_facts *f, struct position *out)
 {
@@ -603,6 +609,26 @@ from_shared_target(const struct position_facts *f, struct position *out)
 	} else {
 		from_nothing(f, out);
 	}
+	if (!out->configured_start)
+		out->scan_enough = largest_window(f);
+}
+
+uint64_t
+position_scan_begin(const struct position *position, uint64_t last, unsigned int attempt)
+{
+	uint64_t span = position->scan_enough * 4;
+
+	for (unsigned int i = 0; i < attempt && span < last; i++)
+		span *= 8;
+	return position->scan_enough > 0 && last > span && last - span > position->scan_from
+		   ? last - span
+		   : position->scan_from;
+}
+
+bool
+position_scan_is_whole(const struct position *position, uint64_t from, uint64_t settled)
+{
+	return from == position->scan_from || settled >= position->scan_enough;
 }
 
 static void
@@ -641,11 +667,9 @@ resume_as_told(const struct position_facts *f, struct position *out)
 static uint64_t
 used_by_others(const struct position_facts *f)
 {
-	uint64_t window = f->topic->max_inflight > LARGEST_WINDOW ? f->topic->max_inflight : LARGEST_WINDOW;
-
 	if (!f->elected || f->memory_is_own || (f->target->last_seq == 0 && !f->map_in_doubt))
 		return 0;
-	return f->target->last_seq + window;
+	return f->target->last_seq + largest_window(f);
 }
 
 /* The highest slot that an old chain of this node could still take. */

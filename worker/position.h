@@ -102,7 +102,9 @@ struct position {
 	struct pipeline_start start;
 	uint64_t
 	    presettled; /* the next so many messages that policy does not skip are at the target already */
-	uint64_t scan_from;    /* SUBJECT mode: target sequence behind which ours are read back */
+	uint64_t scan_from; /* SUBJECT mode: target sequence behind which ours are read back */
+	/* With scan_from: it may be read from further behind, see position_scan_begin(); 0: it may not. */
+	uint64_t scan_enough;
 	bool configured_start; /* start.source_seq is to be found by the configured start */
 	/* With configured_start: messages behind this sequence were never copied, so the start must not lie
 	 * behind it; UINT64_MAX where that does not matter. */
@@ -114,6 +116,16 @@ struct position {
 
 /* At a start, after a loss of leadership, and when a rewind finds that a stream is another one. */
 void position_at_start(const struct position_facts *facts, struct position *out);
+
+/*
+ * Where the attempt-th scan (from 0) begins, of a target that ends at `last`. A copy of a message beyond the
+ * position was sent while fewer messages before it than the largest window were not settled. So once
+ * scan_enough copies of messages up to the position were read, all beyond it were; scans go back further and
+ * further until they are. A node that led long ago need not read all that was copied since.
+ */
+uint64_t position_scan_begin(const struct position *position, uint64_t last, unsigned int attempt);
+/* Whether a scan that began there read all that matters; settled: copies up to the position among it. */
+bool position_scan_is_whole(const struct position *position, uint64_t from, uint64_t settled);
 
 /* True if facts need the source's message at origin sequence *seq for its stored time. */
 bool position_wants_origin_check(const struct position_facts *facts, uint64_t *seq);

@@ -65,6 +65,8 @@ message_arrived(void *arg, const struct nats_message *m, const struct jsack *ack
 			s->result.highest = seq;
 		if (seq > s->after_source)
 			seqset_add(s->there, seq);
+		else
+			s->result.settled++;
 	}
 	if (ack->pending == 0 || ack->stream_seq >= s->last)
 		finish(s, NULL);

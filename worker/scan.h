@@ -10,6 +10,7 @@ struct scan;
 struct scan_result {
 	const char *failure; /* NULL if all was read */
 	uint64_t found;      /* our copies */
+	uint64_t settled;    /* those among them that are not above after_source */
 	uint64_t highest;    /* source sequence of the newest; 0 for none */
 };
 /* Called once, never from within scan_start. The found source sequences above after_source are in the

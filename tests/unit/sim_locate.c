@@ -46,6 +46,15 @@ sim_locate_begin(struct sim_worker *w)
 	w->locate = LOCATE_INFO;
 }
 
+/* Not before the position is decided. */
+static void
+begin_scan(struct sim_worker *w)
+{
+	w->scan_begin = w->scan_at = position_scan_begin(&w->position, w->last_seq, w->scans++);
+	w->scan_settled = 0;
+	w->locate = LOCATE_SCAN;
+}
+
 static void
 read_infos(struct sim_worker *w)
 {
@@ -66,13 +75,16 @@ read_infos(struct sim_worker *w)
 		return;
 	}
 	w->slot_count = (size_t)(t->last - pipeline_target_seq(w->pipeline));
-	w->locate = pipeline_mode(w->pipeline) == PIPELINE_SUBJECT ? LOCATE_SCAN : LOCATE_LAST_SLOT;
 	w->position = (struct position){.outcome = POSITION_SCAN, .scan_from = pipeline_floor(w->pipeline)};
 	w->position.start = (struct pipeline_start){
 	    .mode = PIPELINE_SUBJECT, .source_seq = pipeline_source_seq(w->pipeline), .target_seq = t->last};
 	w->slots_read = 0;
 	seqset_clear(&w->seen);
 	w->slots = xrealloc(w->slots, (w->slot_count + 1) * sizeof *w->slots);
+	w->scans = 0;
+	w->locate = LOCATE_LAST_SLOT;
+	if (pipeline_mode(w->pipeline) == PIPELINE_SUBJECT)
+		begin_scan(w);
 }
 
 static void
@@ -169,21 +181,32 @@ scan(struct sim_worker *w)
 {
 	uint64_t after = w->position.start.source_seq;
 
-	for (int i = 0; i < READ_AT_ONCE && w->position.scan_from < w->last_seq; i++) {
-		struct position_slot slot = read_slot(w, ++w->position.scan_from);
+	for (int i = 0; i < READ_AT_ONCE && w->scan_at < w->last_seq; i++) {
+		struct position_slot slot = read_slot(w, ++w->scan_at);
 		uint64_t seq = (uint64_t)slot.origin.seq;
 
 		if (slot.kind != SLOT_OURS)
 			continue;
-		if (seqset_has(&w->seen, seq) || is_known_repeat(w, w->position.scan_from, seq))
+		if (seqset_has(&w->seen, seq) || is_known_repeat(w, w->scan_at, seq))
 			w->told->repeats++;
 		w->told->disordered += seq < w->seen.highest && w->position.start.mode == PIPELINE_CHAIN;
 		seqset_add(&w->seen, seq);
 		if (seq > after)
 			seqset_add(&w->there, seq);
+		else
+			w->scan_settled++;
 	}
-	if (w->position.scan_from == w->last_seq)
-		finish_start(w);
+	if (w->scan_at < w->last_seq)
+		return;
+	if (!position_scan_is_whole(&w->position, w->scan_begin, w->scan_settled)) {
+		seqset_clear(&w->there);
+		seqset_clear(&w->seen);
+		begin_scan(w);
+		return;
+	}
+	if (w->position.start.floor == w->position.scan_from)
+		w->position.start.floor = w->scan_begin;
+	finish_start(w);
 }
 
 /* ---- a start -------------------------------------------------------------------------------------- */
@@ -237,6 +260,9 @@ decide(struct sim_worker *w)
 	seqset_clear(&w->seen);
 	read_facts(w, &f);
 	position_at_start(&f, &w->position);
+	w->scans = 0;
+	if (w->position.scan_enough > 0)
+		w->position.scan_enough = w->settings.max_inflight; /* of all workers: the bound itself */
 	w->told->resets += w->position.incident != NULL;
 	sim_trace(w, "start: source %llu target %llu stretch %llu presettled %llu: %s",
 		  (unsigned long long)w->position.start.source_seq, (unsigned long long)w->last_seq,
@@ -246,7 +272,7 @@ decide(struct sim_worker *w)
 	if (w->position.outcome == POSITION_HALT)
 		sim_halt(w, false);
 	else if (w->position.outcome == POSITION_SCAN && w->position.scan_from < w->last_seq)
-		w->locate = LOCATE_SCAN;
+		begin_scan(w);
 	else
 		finish_start(w);
 }

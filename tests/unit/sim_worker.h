@@ -77,6 +77,8 @@ struct sim_worker {
 	struct position_slot *slots;
 	size_t slot_count, slots_read;
 	bool scan_is_rewind;
+	uint64_t scan_begin, scan_at, scan_settled;
+	unsigned int scans;
 	int64_t proven_created_ns; /* the target that the pipeline is of */
 	uint64_t last_seq;         /* of the target, as read */
 	uint64_t ack_floor;        /* of the source's consumer, read before it */

@@ -241,16 +241,19 @@ static void
 audit(struct es *es)
 {
 	const struct sim_target *t = &es->world.target;
-	uint64_t last = 0;
+	bool shared = es->settings.writers == TARGET_WRITERS_SHARED;
+	uint64_t last[SIM_SUBJECTS] = {0};
 
 	for (uint64_t seq = 1; seq <= es->world.source.last; seq++)
 		if (es->world.copies[seq] != 1)
 			es_fail(es, "message %llu has %u copies", (unsigned long long)seq,
 				es->world.copies[seq]);
 	for (uint64_t seq = 1; seq <= t->last; seq++) {
-		if (t->msgs[seq].origin <= last)
+		uint32_t of = shared ? t->msgs[seq].subject : 0;
+
+		if (t->msgs[seq].origin <= last[of])
 			es_fail(es, "out of order at target sequence %llu", (unsigned long long)seq);
-		last = t->msgs[seq].origin;
+		last[of] = t->msgs[seq].origin;
 	}
 	if (es->told.repeats + es->told.missing + es->told.uncertain + es->told.disordered > 0)
 		es_fail(es, "reported what did not happen");
@@ -263,7 +266,8 @@ begin(struct es *es, uint64_t seed, int nodes)
 {
 	memset(es, 0, sizeof *es);
 	sim_world_init(&es->world, seed);
-	es->settings = (struct sim_settings){.writers = TARGET_WRITERS_EXCLUSIVE,
+	es->settings = (struct sim_settings){.writers = es_chance(es, 400) ? TARGET_WRITERS_SHARED
+									   : TARGET_WRITERS_EXCLUSIVE,
 					     .max_inflight = 1 + es_below(es, 40),
 					     .reply_every = 1 + es_below(es, 10),
 					     .supervisor_delay = es_below(es, 30)};
