@@ -616,10 +616,10 @@ from_shared_target(const struct position_facts *f, struct position *out)
 uint64_t
 position_scan_begin(const struct position *position, uint64_t last, unsigned int attempt)
 {
-	uint64_t span = position->scan_enough * 4;
+	uint64_t span = position->scan_enough * 3 / 2;
 
 	for (unsigned int i = 0; i < attempt && span < last; i++)
-		span *= 8;
+		span *= 4;
 	return position->scan_enough > 0 && last > span && last - span > position->scan_from
 		   ? last - span
 		   : position->scan_from;
