@@ -139,7 +139,7 @@ void
 lease_release(struct lease *l, struct mono now, enum lease_why why)
 {
 	lease_tick(l, now);
-	if (l->leads || l->unconfirmed)
+	if (l->leads || (l->unconfirmed && l->seen.holder == LEASE_OURS))
 		lease_begin_release(l, now, why);
 }
 
