@@ -199,6 +199,7 @@ def test_elector_freezes(world):
     """The worker stops at the end of its lease, which nobody had to tell it."""
     before = world.at()
     world.leader.freeze(ELECTOR)
+    world.leader.wait_log("the lease ended without renewal", TTL + 1)
     assert world.team.wait_leader(but=world.leader) is world.other
     world.copied(100)
     world.leader.thaw()
