@@ -91,7 +91,8 @@ def test_beats_beside_an_elected_topic(scene, source, target, finish):
     team.wait_leader(but=leader)
     count = len(beats(source))
     wait_beats(source, count + 2)
-    assert all(d > 0.6 for d in distances(beats(source)))
+    # each has its own place in the second, so that one distance may be short
+    assert sum(d < 0.6 for d in distances(beats(source))) <= 1
     finish(w, source, target)
 
 
