@@ -246,8 +246,8 @@ claim(struct lease *l)
 {
 	l->campaigns++;
 	l->claim_other_map = l->prior_other_map;
-	l->claim_moved =
-	    l->seen.holder == LEASE_FREE && l->seen.revision > 0 && l->seen.why == LEASE_WHY_BALANCE;
+	l->claim_moved = l->seen.holder == LEASE_FREE && l->seen.revision > 0 &&
+			 (l->seen.why == LEASE_WHY_BALANCE || l->seen.why == LEASE_WHY_STEP_DOWN);
 }
 
 static void

@@ -131,7 +131,7 @@ struct lease_output {
 	uint64_t term;      /* revision of the write that won */
 	struct mono end;    /* of the right to lead */
 	bool other_map;     /* who led before had another map, and its key expired: it may not have settled */
-	bool moved;         /* it was given to us for balance */
+	bool moved;         /* it was given to us for balance or by step-down: it stays */
 	const char *reason; /* static text */
 };
 /* The next output, oldest first; false if there is none. */
