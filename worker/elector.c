@@ -105,7 +105,8 @@ tick(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	check_supervisor(el, mono_now());
 	elector_balance(el);
-	elector_names_report(el, true);
+	if (++el->ticks % REPORT_TICKS == 0)
+		elector_names_report(el, true);
 }
 
 static void

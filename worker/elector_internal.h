@@ -12,7 +12,8 @@
 #include "worker/presence.h"
 
 enum {
-	TICK_MS = 1000, /* reports and balance */
+	TICK_MS = 200, /* balance */
+	REPORT_TICKS = 5,
 };
 
 /* A name that is elected here. */
@@ -78,6 +79,7 @@ struct elector {
 	struct elector_name *names; /* name_count of them */
 	size_t name_count;
 	struct event *tick, *report_timer;
+	unsigned int ticks;
 
 	enum worker_state told_state;
 	char told_reason[1024];

@@ -20,7 +20,8 @@ enum {
 	GONE_TTLS = 2,
 	STAY_TTLS = 10,
 	HAND_OVER_MS = 1000,
-	CAME_BACK_MS = 5000, /* nobody took what was handed over */
+	HAND_OVER_SPREAD = 5, /* names above the share; with more of them it goes faster in proportion */
+	CAME_BACK_MS = 5000,  /* nobody took what was handed over */
 };
 
 struct name {
@@ -512,6 +513,15 @@ fewest(const struct presence *p, const char *key)
 	return least;
 }
 
+/* So that any number of names is shared within some twenty seconds. */
+static int64_t
+pace_ms(const struct presence *p)
+{
+	size_t above = p->self.leads - p->self.share;
+
+	return above > HAND_OVER_SPREAD ? HAND_OVER_MS * HAND_OVER_SPREAD / (int64_t)above : HAND_OVER_MS;
+}
+
 const char *
 presence_hand_over(const struct presence *p, struct mono now, int64_t ttl_ms)
 {
@@ -519,7 +529,7 @@ presence_hand_over(const struct presence *p, struct mono now, int64_t ttl_ms)
 	const char *key = NULL;
 
 	if (p->self.leads <= p->self.share ||
-	    (p->have_handed && mono_ms_between(p->handed, now) < HAND_OVER_MS))
+	    (p->have_handed && mono_ms_between(p->handed, now) < pace_ms(p)))
 		return NULL;
 	for (size_t i = 0; i < p->self.name_count; i++) {
 		const struct name *n = &p->self.names[i];

@@ -60,7 +60,8 @@ bool presence_wants_more(const struct presence *p);
 /*
  * The name to hand over now for balance, or NULL: we lead more than our fair share, another able node that
  * stands for it leads fewer than its own and would still lead fewer than we do then, and the name did not
- * come to us for balance within the last ten TTLs. At most one a second; the caller says when it was done.
+ * come to us for balance within the last ten TTLs. At most one a second, and faster in
+ * proportion where more than five are to go; the caller says when it was done.
  */
 const char *presence_hand_over(const struct presence *p, struct mono now, int64_t ttl_ms);
 void presence_handed_over(struct presence *p, struct mono now);

@@ -45,7 +45,7 @@ hear(const char *text)
 static int
 hear_node(const char *nonce, const char *names)
 {
-	char text[2048];
+	char text[8192];
 
 	snprintf(text, sizeof text,
 		 "{\"v\":1,\"nonce\":\"%s\",\"node\":\"n%s\",\"site\":\"SITE\",\"pid\":7,\"gone\":false,"
@@ -358,6 +358,40 @@ START_TEST(one_name_a_second_and_not_what_was_moved_here)
 }
 END_TEST
 
+/* Of many names, many are on their way in a second; of few, one. */
+START_TEST(many_names_go_faster)
+{
+	struct strbuf names;
+	char key[16];
+
+	strbuf_init(&names);
+	for (int i = 0; i < 64; i++) {
+		snprintf(key, sizeof key, "k%d", i);
+		presence_set_own(p, key, true, true, now, false);
+		strbuf_addf(&names, "%s{\"key\":\"%s\",\"leads\":false,\"able\":true}", i > 0 ? "," : "",
+			    key);
+	}
+	hear_node("b", names.data);
+	ck_assert_str_eq(presence_hand_over(p, now, TTL_MS), "k0");
+	presence_handed_over(p, now);
+	presence_set_own(p, "k0", false, true, now, false);
+	pass(100);
+	ck_assert_ptr_null(presence_hand_over(p, now, TTL_MS));
+	pass(100);
+	ck_assert_ptr_nonnull(presence_hand_over(p, now, TTL_MS));
+	for (int i = 1; i < 27; i++) {
+		snprintf(key, sizeof key, "k%d", i);
+		presence_set_own(p, key, false, true, now, false);
+	}
+	presence_handed_over(p, now);
+	pass(999);
+	ck_assert_ptr_null(presence_hand_over(p, now, TTL_MS));
+	pass(1);
+	ck_assert_ptr_nonnull(presence_hand_over(p, now, TTL_MS));
+	strbuf_fini(&names);
+}
+END_TEST
+
 START_TEST(what_nobody_took_is_not_handed_over_again_at_once)
 {
 	presence_set_own(p, "a", true, true, now, false);
@@ -651,6 +685,7 @@ unit_suite(void)
 	tcase_add_test(tc, all_announcements_together_are_bounded);
 	tcase_add_test(tc, own_names_without_number_are_written_within_bounds);
 	tcase_add_test(tc, one_name_a_second_and_not_what_was_moved_here);
+	tcase_add_test(tc, many_names_go_faster);
 	tcase_add_test(tc, what_nobody_took_is_not_handed_over_again_at_once);
 	tcase_add_test(tc, nothing_moves_that_need_not);
 	tcase_add_test(tc, who_has_its_share_gets_no_more);
