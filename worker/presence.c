@@ -124,7 +124,7 @@ collect(struct node *n, struct name **all, size_t count)
 	return count;
 }
 
-/* Who stands for which name has changed. */
+/* Who stands for which name has changed; of all names at once. */
 static void
 count_shares(struct presence *p)
 {
@@ -177,15 +177,37 @@ presence_free(struct presence **p)
 
 /* ---- this node ------------------------------------------------------------------------------------- */
 
+/* Keeps the names in order without sorting thousands of them for each that is added. */
 static struct name *
 add_own(struct presence *p, const char *key)
 {
 	struct node *self = &p->self;
+	size_t at = self->name_count;
 
 	self->names = xrealloc(self->names, (self->name_count + 1) * sizeof *self->names);
-	self->names[self->name_count++] = (struct name){.key = xstrdup(key)};
-	qsort(self->names, self->name_count, sizeof *self->names, by_key);
-	return find_name(self, key);
+	while (at > 0 && strcmp(key, self->names[at - 1].key) < 0)
+		at--;
+	memmove(&self->names[at + 1], &self->names[at], (self->name_count - at) * sizeof *self->names);
+	self->name_count++;
+	self->names[at] = (struct name){.key = xstrdup(key), .stand = 1};
+	return &self->names[at];
+}
+
+/* The same as count_shares(), when the one name is all that is new. */
+static void
+count_share_of(struct presence *p, struct name *own)
+{
+	for (size_t i = 0; i < p->other_count; i++)
+		own->stand += find_name(&p->others[i], own->key) != NULL;
+	count_share(&p->self);
+	for (size_t i = 0; i < p->other_count; i++) {
+		struct name *n = find_name(&p->others[i], own->key);
+
+		if (n == NULL)
+			continue;
+		n->stand = own->stand;
+		count_share(&p->others[i]);
+	}
 }
 
 /* Handing the same name over again at once would only interrupt its work once a second. */
@@ -215,8 +237,19 @@ presence_set_own(struct presence *p, const char *key, bool leads, bool able, str
 	n->since = since;
 	count_leads(&p->self);
 	if (is_new)
-		count_shares(p);
+		count_share_of(p, n);
 	return changed;
+}
+
+/* With all that stands around the key. */
+static size_t
+written_size(const char *key)
+{
+	size_t size = sizeof "{\"key\":\"\",\"leads\":false,\"able\":false},";
+
+	for (const char *c = key; *c != '\0'; c++)
+		size += (unsigned char)*c < 0x20 ? 6 : *c == '"' || *c == '\\' ? 2 : 1;
+	return size;
 }
 
 static json_t *
@@ -228,8 +261,7 @@ names_json(const struct node *self)
 	for (size_t i = 0; i < self->name_count && i < PRESENCE_MAX_NAMES; i++) {
 		const struct name *n = &self->names[i];
 
-		/* Escaped, a character takes six at most. */
-		bytes += 6 * strlen(n->key) + 48;
+		bytes += written_size(n->key);
 		if (bytes > PRESENCE_MAX_BYTES - 8 * 1024)
 			break;
 		json_array_append_new(names, json_pack("{s:s, s:b, s:b}", "key", n->key, "leads",

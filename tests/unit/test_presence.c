@@ -327,6 +327,31 @@ START_TEST(own_names_without_number_are_written_within_bounds)
 }
 END_TEST
 
+START_TEST(as_many_own_names_as_may_be_are_all_written)
+{
+	struct presence *other = presence_new("bbbb", "two", "SITE", 22);
+	struct mono before = mono_now();
+	struct strbuf text;
+	char key[64];
+
+	strbuf_init(&text);
+	for (int i = PRESENCE_MAX_NAMES - 1; i >= 0; i--) {
+		snprintf(key, sizeof key, "election.of.topic.with.a.long.name_P%04d", i);
+		presence_set_own(other, key, false, true, now, false);
+	}
+	/* No elector may be held up by it. */
+	ck_assert_int_lt(mono_ms_between(before, mono_now()), 2000);
+	presence_write(other, false, &text);
+	ck_assert_int_eq(presence_heard(p, now, text.data, text.len, &changed, &e), 0);
+	for (int i = 0; i < PRESENCE_MAX_NAMES; i++) {
+		snprintf(key, sizeof key, "election.of.topic.with.a.long.name_P%04d", i);
+		ck_assert_msg(presence_other_stands(p, key, true), "%s", key);
+	}
+	strbuf_fini(&text);
+	presence_free(&other);
+}
+END_TEST
+
 /* ---- balance ---------------------------------------------------------------------------------------- */
 
 START_TEST(one_name_a_second_and_not_what_was_moved_here)
@@ -683,6 +708,7 @@ unit_suite(void)
 	tcase_add_test(tc, sizes_are_bounded);
 	tcase_add_test(tc, nodes_are_bounded);
 	tcase_add_test(tc, all_announcements_together_are_bounded);
+	tcase_add_test(tc, as_many_own_names_as_may_be_are_all_written);
 	tcase_add_test(tc, own_names_without_number_are_written_within_bounds);
 	tcase_add_test(tc, one_name_a_second_and_not_what_was_moved_here);
 	tcase_add_test(tc, many_names_go_faster);
