@@ -38,6 +38,7 @@ look_after(struct bucket *b, int64_t ms)
 {
 	const struct timeval after = {ms / 1000, (ms % 1000) * 1000};
 
+	b->look_at = mono_add_ms(mono_now(), ms);
 	evtimer_add(b->look_timer, &after);
 }
 
@@ -50,13 +51,23 @@ look_with_backoff(struct bucket *b)
 	look_after(b, b->backoff_ms);
 }
 
+/* Unless it is due before that anyway: where many ask again and again it would be put off for ever. */
+static void
+look_within(struct bucket *b, int64_t ms)
+{
+	struct mono at = mono_add_ms(mono_now(), ms);
+
+	if (!evtimer_pending(b->look_timer, NULL) || at.ns < b->look_at.ns)
+		look_after(b, ms);
+}
+
 void
 bucket_look_soon(struct bucket *b)
 {
 	int64_t since = mono_ms_between(b->looked, mono_now());
 
 	if (b->phase == BUCKET_USABLE && b->request == NULL)
-		look_after(b, since >= LOOK_AGAIN_MS ? LOOK_SOON_MS : LOOK_AGAIN_MS - since);
+		look_within(b, since >= LOOK_AGAIN_MS ? LOOK_SOON_MS : LOOK_AGAIN_MS - since);
 }
 
 static void

@@ -27,11 +27,11 @@ struct bucket {
 	struct nats_request *request; /* STREAM.INFO or STREAM.CREATE */
 	bool creating;                /* it is the latter */
 	struct event *look_timer;
-	struct mono looked;
-	int64_t backoff_ms;      /* of the next look at an unusable one */
-	uint32_t replicas;       /* asked for in STREAM.CREATE */
-	struct mono short_since; /* the cluster has too few servers for them; 0: not so */
-	int64_t created_ns;      /* of the bucket that was used last; 0: none yet */
+	struct mono looked, look_at; /* the last time; when the timer is due */
+	int64_t backoff_ms;          /* of the next look at an unusable one */
+	uint32_t replicas;           /* asked for in STREAM.CREATE */
+	struct mono short_since;     /* the cluster has too few servers for them; 0: not so */
+	int64_t created_ns;          /* of the bucket that was used last; 0: none yet */
 	int64_t ttl_ms;
 	bool gone_told, ttl_told;
 

@@ -411,6 +411,37 @@ START_TEST(another_ttl_is_taken)
 }
 END_TEST
 
+static void
+trouble_again(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	bucket_look_soon(arg);
+}
+
+START_TEST(steady_trouble_does_not_put_a_look_off)
+{
+	const struct timeval often = {0, 20000};
+	struct holder h = {0};
+	struct mono looked;
+	struct event *timer;
+
+	test_server_start(&server, NULL);
+	holder_start(&h, server.url);
+	holder_usable(&h);
+	RUN_UNTIL(base, 1100, false); /* trouble soon after a look has to wait */
+	looked = h.bucket->looked;
+	timer = event_new(base, -1, EV_PERSIST, trouble_again, h.bucket);
+	event_add(timer, &often);
+	ck_assert(RUN_UNTIL(base, 3000, h.bucket->looked.ns > looked.ns));
+	looked = h.bucket->looked;
+	ck_assert(RUN_UNTIL(base, 3000, h.bucket->looked.ns > looked.ns));
+	ck_assert_int_ge(mono_ms_between(looked, h.bucket->looked), 900);
+	event_free(timer);
+	holder_stop(&h);
+}
+END_TEST
+
 /* ---- written and read ------------------------------------------------------------------------------ */
 
 START_TEST(writes_depend_on_the_revision)
@@ -871,6 +902,7 @@ unit_suite(void)
 	tcase_add_test(t, waits_for_one_that_it_may_not_make);
 	tcase_add_test(t, an_unfit_one_is_refused_until_it_is_cured);
 	tcase_add_test(t, another_ttl_is_taken);
+	tcase_add_test(t, steady_trouble_does_not_put_a_look_off);
 	t = server_case(s, "written");
 	tcase_add_test(t, writes_depend_on_the_revision);
 	tcase_add_test(t, markers_are_free_keys);
