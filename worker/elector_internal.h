@@ -24,7 +24,6 @@ struct elector_name {
 	struct lease *lease;
 	struct event *wake;
 	bool pumping;
-	size_t out; /* writes and reads that are out */
 
 	bool able;
 	struct mono able_since; /* or unable since */

@@ -57,7 +57,6 @@ written(void *arg, uint64_t op, enum lease_answer answer, uint64_t revision, con
 {
 	struct elector_name *n = arg;
 
-	n->out--;
 	log_debug("elector", "%s: write %llu: answer %d, revision %llu %s", n->key, (unsigned long long)op,
 		  (int)answer, (unsigned long long)revision, words);
 	note_answer(n, answer, words);
@@ -84,7 +83,6 @@ put(struct elector_name *n, const struct lease_output *out)
 	snprintf(v.nonce, sizeof v.nonce, "%s", el->self.nonce);
 	strbuf_init(&text);
 	election_value_write(&v, &text);
-	n->out++;
 	bucket_put(el->bucket, n->key, out->revision, text.data, text.len, lease_timeout_ms(n->lease),
 		   written, n, out->op);
 	strbuf_fini(&text);
@@ -164,7 +162,6 @@ read_done(void *arg, uint64_t op, const struct bucket_entry *entry, const char *
 	struct lease_view before;
 	struct lease_entry e;
 
-	n->out--;
 	snprintf(n->unanswered, sizeof n->unanswered, "%s", words);
 	lease_view(n->lease, now, &before);
 	if (entry != NULL) {
@@ -254,12 +251,10 @@ carry_out(struct elector_name *n, const struct lease_output *out)
 		put(n, out);
 		return;
 	case LEASE_DELETE:
-		n->out++;
 		bucket_delete(el->bucket, n->key, out->revision, release_names[out->why],
 			      lease_timeout_ms(n->lease), written, n, out->op);
 		return;
 	case LEASE_READ:
-		n->out++;
 		bucket_read(el->bucket, n->key, lease_timeout_ms(n->lease), read_done, n, out->op);
 		return;
 	case LEASE_RENEWED:
