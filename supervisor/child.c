@@ -215,6 +215,7 @@ child_start(struct child *c)
 	} else if (start_process(c, &e) != 0) {
 		start_failed(c, e.text, false);
 	} else {
+		c->replace = false; /* this one has the configuration of now */
 		c->started = c->last_frame = mono_now();
 		c->deadline = mono_add_ms(c->started, PROTO_READY_DEADLINE_MS);
 		child_set_reported(c, WORKER_STARTING, "");

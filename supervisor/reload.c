@@ -84,9 +84,11 @@ take_job(struct supervisor *s, const struct jobs *old, const struct job *job, st
 		add_text(changes->added, job_key(job));
 	} else if (!c->wanted || !job_equal(old, &c->job, &s->jobs, job)) {
 		/* One that was on its way out and is back counts as changed: its process is ending. */
+		bool ending = !c->wanted;
+
 		child_set_job(c, job);
 		c->starts_of_config = 0;
-		if (c->kind == JOB_ELECT)
+		if (c->kind == JOB_ELECT && !ending)
 			c->replace = true;
 		else
 			child_drain(c, CHILD_START);

@@ -317,7 +317,7 @@ take_role(const struct proto_frame *f)
 	fake.leads = role.leader;
 	fake_send_state(state_now(), "");
 	/* What it holds in flight it settles once, and then it ends. */
-	if (fake_behaves("nosettle") || fake.draining)
+	if (fake_behaves("nosettle") || fake_behaves("lingers") || fake.draining)
 		return;
 	strbuf_init(&payload);
 	proto_role_done_encode(&payload, fake_behaves("ahead") ? role.serial + 1 : role.serial);
@@ -370,7 +370,7 @@ on_frame(void *arg, const struct proto_frame *f)
 		break;
 	case PROTO_DRAIN:
 		fake.draining = true;
-		if (fake_behaves("slowdrain"))
+		if (fake_behaves("slowdrain") || fake_behaves("lingers"))
 			event_base_once(fake.base, -1, EV_TIMEOUT, on_settled, NULL, &settling);
 		else if (!fake_behaves("nodrain"))
 			fake_end(PROTO_EXIT_OK);

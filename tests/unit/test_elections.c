@@ -632,6 +632,31 @@ START_TEST(the_last_name_takes_its_elector_along)
 }
 END_TEST
 
+/* Its last name is taken out, and another one put in while the workers of the first still settle. */
+START_TEST(an_elector_that_is_wanted_again_while_it_ends_comes_back)
+{
+	daemon_behave("a", "lingers");
+	begin();
+	say("won A 1 %d", LONG);
+	daemon_await("a", "state", "copying", SOON);
+	add("a", "");
+	add("c", "");
+	configure("loglevel = debug");
+	reload("\"removed\":[\"b\",\"election\"],\"changed\":[\"a\"]");
+	add("a", "");
+	add("b", "B");
+	add("c", "");
+	configure("loglevel = debug");
+	reload("\"removed\":[]");
+	await_count("election.heard", "release A 1", 1);
+	await_count("election.heard", "elect ", 2);
+	await_count("election.heard", "\nable B", 2);
+	say("won B 2 %d", LONG);
+	daemon_await("b", "term", "2", SOON);
+	ck_assert(status_ok());
+}
+END_TEST
+
 START_TEST(other_settings_leave_the_elector_alone)
 {
 	pid_t elector;
@@ -864,6 +889,7 @@ unit_suite(void)
 	tcase_add_test(tc, a_name_is_added);
 	tcase_add_test(tc, a_name_that_is_removed_is_released_first);
 	tcase_add_test(tc, the_last_name_takes_its_elector_along);
+	tcase_add_test(tc, an_elector_that_is_wanted_again_while_it_ends_comes_back);
 	tcase_add_test(tc, other_settings_leave_the_elector_alone);
 	tcase_add_test(tc, only_what_runs_here_is_campaigned_for);
 	tcase_add_test(tc, a_heartbeat_runs_beside_the_topics);
