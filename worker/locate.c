@@ -554,23 +554,36 @@ step_origin_check(struct locate *l)
 	ask(l, &l->source_end, body, origin_message, "STREAM.MSG.GET", l->in.topic->stream);
 }
 
+/* How far a consumer is acknowledged, if it is there. False: what was answered says neither. */
+static bool
+read_floor(struct locate *l, const struct nats_message *m, bool *have, uint64_t *floor, bool *is_all)
+{
+	struct jsapi_consumer consumer = {0};
+	struct jsapi_error err;
+	struct error e;
+	int read = jsapi_read_consumer(m->data, m->data_len, &consumer, &err, &e);
+
+	if (read != 0 && (read != 1 || err.err_code != JSAPI_CONSUMER_NOT_FOUND)) {
+		fail(l, LOCATE_AGAIN, "source: %s", read == 1 ? err.description : e.text);
+		return false;
+	}
+	if (read == 0) {
+		*have = true;
+		*floor = consumer.ack_floor_stream_seq;
+		*is_all = consumer.num_ack_pending == 0;
+		jsapi_consumer_fini(&consumer);
+	}
+	return true;
+}
+
 static void
 consumer_info(void *arg, enum nats_request_result result, const struct nats_message *m)
 {
 	struct locate *l = arg;
-	struct jsapi_consumer consumer = {0};
-	struct jsapi_error err;
-	struct error e;
+	struct position_facts *f = &l->facts;
 
-	if (!answered(l, result, "source"))
-		return;
-	if (jsapi_read_consumer(m->data, m->data_len, &consumer, &err, &e) == 0) {
-		l->facts.have_floor = true;
-		l->facts.floor = consumer.ack_floor_stream_seq;
-		l->facts.floor_is_all = consumer.num_ack_pending == 0;
-		jsapi_consumer_fini(&consumer);
-	}
-	step_decide(l);
+	if (answered(l, result, "source") && read_floor(l, m, &f->have_floor, &f->floor, &f->floor_is_all))
+		step_decide(l);
 }
 
 static void step_own_floor(struct locate *l);
@@ -579,19 +592,11 @@ static void
 tool_consumer_info(void *arg, enum nats_request_result result, const struct nats_message *m)
 {
 	struct locate *l = arg;
-	struct jsapi_consumer consumer = {0};
-	struct jsapi_error err;
-	struct error e;
+	struct position_facts *f = &l->facts;
 
-	if (!answered(l, result, "source"))
-		return;
-	if (jsapi_read_consumer(m->data, m->data_len, &consumer, &err, &e) == 0) {
-		l->facts.have_tool_floor = true;
-		l->facts.tool_floor = consumer.ack_floor_stream_seq;
-		l->facts.tool_floor_is_all = consumer.num_ack_pending == 0;
-		jsapi_consumer_fini(&consumer);
-	}
-	step_own_floor(l);
+	if (answered(l, result, "source") &&
+	    read_floor(l, m, &f->have_tool_floor, &f->tool_floor, &f->tool_floor_is_all))
+		step_own_floor(l);
 }
 
 static void
