@@ -102,6 +102,8 @@ bytes_of(const char *text, size_t characters)
 	return i;
 }
 
+static char *make_clean(const char *fmt, va_list ap, size_t max) __attribute__((format(printf, 1, 0)));
+
 /* One line without anything that drives a terminal, of at most max characters (0: any). */
 static char *
 make_clean(const char *fmt, va_list ap, size_t max)

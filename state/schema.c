@@ -100,8 +100,8 @@ static const char *const migrations[] = {
 
 /* Every column that this version reads or writes. */
 static const char *const uses[] = {
-    "SELECT topic, worker, source_stream, source_created, source_seq, target_stream, target_created,"
-    " target_seq, in_flight, map_hash, updated, source_created_frac, target_created_frac FROM checkpoint",
+    ("SELECT topic, worker, source_stream, source_created, source_seq, target_stream, target_created,"
+     " target_seq, in_flight, map_hash, updated, source_created_frac, target_created_frac FROM checkpoint"),
     "SELECT id, at, topic, kind, detail FROM incident",
     "SELECT name, topic, role, term, leader, since FROM leadership",
     "SELECT key, value FROM meta",
