@@ -97,6 +97,8 @@ take_entry(struct elector_name *n, const struct bucket_entry *entry)
 
 	if (entry->marker) {
 		e.why = release_why(entry->release);
+		if (n->held)
+			elector_name_changed(n);
 		n->held = false;
 		return e;
 	}
@@ -104,8 +106,10 @@ take_entry(struct elector_name *n, const struct bucket_entry *entry)
 	e.holder = v.known && strcmp(v.nonce, n->el->self.nonce) == 0 ? LEASE_OURS : LEASE_OTHER;
 	e.other_map = e.holder == LEASE_OTHER && (!v.has_map || v.map != n->map);
 	if (!n->held || strcmp(n->holder.nonce, v.nonce) != 0 || strcmp(n->holder.node, v.node) != 0 ||
-	    n->holder.since_ms != v.since_ms)
+	    n->holder.since_ms != v.since_ms) {
 		n->holder_first = entry->revision;
+		elector_name_changed(n);
+	}
 	n->held = true;
 	n->gave_up &= e.holder == LEASE_OURS; /* a late delivery of ours */
 	n->holder = v;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/array.h"
 #include "common/clock.h"
 #include "tests/unit/electors.h"
 #include "tests/unit/loop.h"
@@ -435,6 +436,21 @@ START_TEST(another_program_is_not_overwritten)
 }
 END_TEST
 
+/* Not with the next report that is due anyway. */
+START_TEST(who_holds_the_key_is_told_at_once)
+{
+	static const char *const values[] = {"one", "two", "three", "four", "five"};
+
+	lead_and_stand_by(1, TTL("10s"));
+	person_comes();
+	for (size_t i = 0; i < array_len(values); i++) {
+		person_writes(&person, BUCKET, "N0", "", values[i]);
+		ck_assert_msg(RUN_UNTIL(base, 300, strcmp(b.names[0].leader, values[i]) == 0), "%s: \"%s\"",
+			      values[i], b.names[0].leader);
+	}
+}
+END_TEST
+
 START_TEST(other_settings_are_in_doubt)
 {
 	node_start(&a, base, 0, server.url, "HERE", 1, TTL("1s"));
@@ -512,6 +528,7 @@ unit_suite(void)
 	tcase_add_test(t, a_key_deleted_by_hand_is_told);
 	tcase_add_test(t, a_purged_bucket_is_told);
 	tcase_add_loop_test(t, another_program_is_not_overwritten, 0, 4);
+	tcase_add_test(t, who_holds_the_key_is_told_at_once);
 	tcase_add_test(t, other_settings_are_in_doubt);
 	tcase_add_test(t, without_the_right_to_write_nobody_leads);
 	return s;
