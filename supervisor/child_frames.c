@@ -200,6 +200,17 @@ may_log(struct child *c)
 	return true;
 }
 
+/* The states are named for topics; of others the log says what they do. */
+static const char *
+state_word(const struct child *c, enum worker_state state)
+{
+	if (c->kind == JOB_HEARTBEAT && state == WORKER_COPYING)
+		return "publishing";
+	if (c->kind == JOB_ELECT && state == WORKER_STANDBY)
+		return "ready";
+	return worker_state_name(state);
+}
+
 static void
 log_state_change(struct child *c, const struct proto_state *s)
 {
@@ -210,7 +221,7 @@ log_state_change(struct child *c, const struct proto_state *s)
 	if (s->state == c->reported && strcmp(s->reason, c->reason) == 0)
 		return;
 	if (log_wants(level) && may_log(c))
-		log_f(level, c->key, "%s%s%s", worker_state_name(s->state), s->reason[0] != '\0' ? ": " : "",
+		log_f(level, c->key, "%s%s%s", state_word(c, s->state), s->reason[0] != '\0' ? ": " : "",
 		      s->reason);
 }
 
