@@ -120,7 +120,7 @@ tell_failure(const struct command *c, enum step_down_seen seen)
 	case STEP_DOWN_STILL_LEADS:
 		return fail(c, "this node still leads: its workers have not settled yet, see status");
 	case STEP_DOWN_BACK:
-		return fail(c, "nobody took over, so this node leads again");
+		return fail(c, "this node leads again: nobody took over, or gave it back at once");
 	case STEP_DOWN_UNKNOWN:
 		return fail(c, "the election is gone: was it taken out of the configuration?");
 	default:
