@@ -127,7 +127,7 @@ happened(void *arg, const struct leader *n, enum leader_event event, const char 
 		log_info(n->elector, "\"%s\": handing over, term %" PRIu64 ": %s", n->name, n->term, reason);
 		break;
 	case LEADER_RELEASED:
-		log_info(n->elector, "\"%s\": given up, term %" PRIu64 ": nobody here works for it any more",
+		log_info(n->elector, "\"%s\": given up, term %" PRIu64 ": its workers here have stopped",
 			 n->name, n->term);
 		break;
 	case LEADER_SEEN:

@@ -398,8 +398,7 @@ elector_step_down(struct elector *el, const char *key)
 		log_warn("elector", "%s: no step-down: no other node is there that stands for it", key);
 		return;
 	}
-	log_info("elector", "%s: steps down, as it was told to", key);
-	elector_name_hand_over(n, LEASE_WHY_STEP_DOWN);
+	elector_name_hand_over(n, LEASE_WHY_STEP_DOWN, NULL);
 }
 
 /* A late word about an earlier term changes nothing. */
@@ -467,7 +466,7 @@ elector_drain(struct elector *el)
 	}
 	for (size_t i = 0; i < el->name_count; i++)
 		if (el->names[i].leads)
-			elector_name_hand_over(&el->names[i], LEASE_WHY_STOP);
+			elector_name_hand_over(&el->names[i], LEASE_WHY_STOP, NULL);
 	elector_check_drained(el);
 }
 

@@ -34,7 +34,8 @@ struct elector_name {
 	bool leads, moved, map_in_doubt; /* of the term that was told last */
 	bool gave_up;                    /* the key, and nobody has taken it since */
 	enum lease_why yield_why;
-	uint64_t yield_term; /* of the last YIELD; its RELEASE may come late */
+	const char *yield_words; /* static; NULL: the lease's own */
+	uint64_t yield_term;     /* of the last YIELD; its RELEASE may come late */
 
 	/* whoever holds the key, as seen last */
 	bool held;
@@ -105,8 +106,9 @@ void elector_name_pump(struct elector_name *n);
 /* What stands under the key, by watch or read. */
 void elector_name_saw(struct elector_name *n, const struct bucket_entry *entry);
 void elector_names_reachable(struct elector *el, bool reachable);
-/* Hands the name over: YIELD, and the key is given up once the workers have stopped. */
-void elector_name_hand_over(struct elector_name *n, enum lease_why why);
+/* Hands the name over: YIELD, and the key is given up once the workers have stopped. words: what people are
+ * told of the reason, static; NULL for what the lease says. */
+void elector_name_hand_over(struct elector_name *n, enum lease_why why, const char *words);
 /* Has its ELECTION sent within some milliseconds. */
 void elector_name_changed(struct elector_name *n);
 void elector_names_changed(struct elector *el);

@@ -229,6 +229,7 @@ won(struct elector_name *n, const struct lease_output *out)
 	n->moved = out->moved;
 	n->won_at = mono_now();
 	n->yield_why = LEASE_WHY_STOP;
+	n->yield_words = NULL;
 	n->gave_up = false;
 	tell_won(n, out);
 	log_debug("elector", "%s: won, term %llu%s", n->key, (unsigned long long)out->term,
@@ -242,6 +243,17 @@ lost(struct elector_name *n, const struct lease_output *out)
 	log_debug("elector", "%s: lost, term %llu: %s", n->key, (unsigned long long)out->term,
 		  out->reason != NULL ? out->reason : "");
 	n->leads = false;
+}
+
+static void
+yielded(struct elector_name *n, const struct lease_output *out)
+{
+	struct lease_output told = *out;
+
+	n->yield_term = out->term;
+	if (n->yield_words != NULL)
+		told.reason = n->yield_words;
+	tell_lost(n, &told, n->el->reports.yield);
 }
 
 static void
@@ -271,8 +283,7 @@ carry_out(struct elector_name *n, const struct lease_output *out)
 		lost(n, out);
 		break;
 	case LEASE_YIELDED:
-		n->yield_term = out->term;
-		tell_lost(n, out, el->reports.yield);
+		yielded(n, out);
 		break;
 	}
 	elector_presence_of_name(n);
@@ -335,9 +346,10 @@ wake(evutil_socket_t fd, short what, void *arg)
 }
 
 void
-elector_name_hand_over(struct elector_name *n, enum lease_why why)
+elector_name_hand_over(struct elector_name *n, enum lease_why why, const char *words)
 {
 	n->yield_why = why;
+	n->yield_words = words;
 	lease_yield(n->lease, mono_now(), why);
 	elector_name_pump(n);
 }

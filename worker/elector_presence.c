@@ -222,8 +222,8 @@ hand_over_one(struct elector *el, struct mono now)
 	const char *key;
 
 	if (n != NULL) {
-		log_info("elector", "%s: handed over, as its workers here are not connected", n->key);
-		elector_name_hand_over(n, LEASE_WHY_BALANCE);
+		elector_name_hand_over(n, LEASE_WHY_BALANCE,
+				       "its workers here could not connect, and another node's have");
 		return;
 	}
 	key = presence_hand_over(el->presence, now, el->ttl_ms);
@@ -231,8 +231,7 @@ hand_over_one(struct elector *el, struct mono now)
 	if (n == NULL)
 		return;
 	presence_handed_over(el->presence, now);
-	log_info("elector", "%s: handed over for balance", n->key);
-	elector_name_hand_over(n, LEASE_WHY_BALANCE);
+	elector_name_hand_over(n, LEASE_WHY_BALANCE, "for balance");
 }
 
 /* One at a time: as long as one is on its way it counts for both. */
