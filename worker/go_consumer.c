@@ -4,7 +4,7 @@
  * the two, the tool finds none and starts over; if we die otherwise, it copies again what was settled since
  * the last time, at most 5 s of it. Our own position depends on none of this.
  *
- * Trouble is logged and tried again with the next position; it holds nothing up.
+ * Trouble is logged once and tried again with the next position; it holds nothing up.
  */
 #include "worker/go_consumer.h"
 
@@ -28,6 +28,7 @@ struct go_consumer {
 	char stream[GO_CONSUMER_NAME];
 	bool keeps;      /* we lead, and the stream can have it */
 	bool refused;    /* that it cannot was said */
+	char told[256];  /* the trouble that was warned of last; "" once it was made */
 	uint64_t wanted; /* settled */
 	uint64_t making; /* being made behind this sequence */
 	bool made_any;
@@ -142,7 +143,11 @@ finish(struct go_consumer *g, bool made)
 static void
 trouble(struct go_consumer *g, const char *text)
 {
-	log_warn("replicator", "consumer %s, which the existing tool goes on from: %s", g->name, text);
+	/* It is tried again every few seconds, for as long as rights may be missing: once is enough. */
+	if (strncmp(g->told, text, sizeof g->told - 1) != 0)
+		log_warn("replicator", "consumer %s, which the existing tool goes on from: %s", g->name,
+			 text);
+	snprintf(g->told, sizeof g->told, "%s", text);
 	finish(g, false);
 }
 
@@ -176,6 +181,7 @@ created(void *arg, enum nats_request_result result, const struct nats_message *m
 	log_debug("replicator", "consumer %s made anew behind sequence %llu", g->name,
 		  (unsigned long long)g->making);
 	g->made_any = true;
+	g->told[0] = '\0';
 	g->made = g->making;
 	finish(g, true);
 }
