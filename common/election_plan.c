@@ -193,39 +193,22 @@ holds_topic(const struct election_name *n, const struct conf_topic *topic)
 	return false;
 }
 
-/* The first name that is the one of that topic, or has that name for people. */
-static const struct election_name *
-find(const struct election_plan *plan, const struct conf_topic *topic, const char *name,
-     const struct election_group **group)
+const struct election_name *
+election_plan_of_topic(const struct election_plan *plan, const struct conf_topic *topic,
+		       const struct election_group **group)
 {
 	for (size_t i = 0; i < plan->group_count; i++) {
 		const struct election_group *g = &plan->groups[i];
 
 		for (size_t k = 0; k < g->name_count; k++) {
-			const struct election_name *n = &g->names[k];
-
-			if (!(topic != NULL && holds_topic(n, topic)) &&
-			    !(name != NULL && strcmp(n->name, name) == 0))
+			if (!holds_topic(&g->names[k], topic))
 				continue;
 			if (group != NULL)
 				*group = g;
-			return n;
+			return &g->names[k];
 		}
 	}
 	return NULL;
-}
-
-const struct election_name *
-election_plan_of_topic(const struct election_plan *plan, const struct conf_topic *topic,
-		       const struct election_group **group)
-{
-	return find(plan, topic, NULL, group);
-}
-
-const struct election_name *
-election_plan_find(const struct election_plan *plan, const char *name, const struct election_group **group)
-{
-	return find(plan, NULL, name, group);
 }
 
 void

@@ -43,10 +43,6 @@ void election_plan_fini(struct election_plan *plan);
 const struct election_name *election_plan_of_topic(const struct election_plan *plan,
 						   const struct conf_topic *topic,
 						   const struct election_group **group);
-/* By leader_election_name; NULL if there is none. Names are unique over all groups (conf_check). */
-const struct election_name *election_plan_find(const struct election_plan *plan, const char *name,
-					       const struct election_group **group);
-
 /* The key of the heartbeat's election, "SR_<site>_HB" as in the existing tool; out as large as a subject. */
 void election_heartbeat_key(const struct conf *c, char *out, size_t size);
 

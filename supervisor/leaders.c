@@ -536,14 +536,6 @@ leaders_find_name(const struct leaders *l, const char *name)
 	return NULL;
 }
 
-const struct leader *
-leaders_of_child(const struct leaders *l, const void *child)
-{
-	struct leader *n;
-
-	return find_member(l, child, &n) != NULL ? n : NULL;
-}
-
 bool
 leaders_may_replace(const struct leaders *l, const char *elector, struct mono now)
 {

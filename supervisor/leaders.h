@@ -124,8 +124,6 @@ const struct leader *leaders_at(const struct leaders *l, size_t i);
 const struct leader *leaders_find(const struct leaders *l, const char *elector, const char *key);
 /* By the name for people, of those that are wanted. */
 const struct leader *leaders_find_name(const struct leaders *l, const char *name);
-/* The name that this child's process works for; NULL if it works for none. */
-const struct leader *leaders_of_child(const struct leaders *l, const void *child);
 /*
  * Whether the elector may be replaced: every name that it is to lose is stopped here, and its key has had a
  * moment to be given up.
