@@ -27,9 +27,11 @@
 #include "common/xalloc.h"
 
 #define REFUSED_BODY "{" /* no JSON, and not empty */
+/* The sequence is that of a replicator's own question that is never stored, which a running one passes over.
+ */
 #define NEVER_STORED                                                                                         \
 	"Nats-Expected-Stream: stream-replicator check\r\n"                                                  \
-	"Nats-Expected-Last-Sequence: 9007199254740991\r\n"                                                  \
+	"Nats-Expected-Last-Sequence: 9223372036854775807\r\n"                                               \
 	"Choria-SR-Source: %s 1 %s %s -1\r\n"
 
 struct check {

@@ -43,6 +43,18 @@ def test_does_not_disturb_a_running_topic(scene, source, target, check_copy):
     check_copy(source, target)
 
 
+def test_of_another_site_is_no_writer(scene, source, target):
+    """What it tries to publish is never stored: a topic that runs stays the only writer of its target."""
+    fill(source, 100)
+    r = scene.replicate(source, target)
+    r.wait_committed(100)
+    other = scene.prepare({"t": topic(source, target)}, name="ELSEWHERE")
+    connect(other)
+    fill(source, 10, first=101)
+    r.wait_committed(110)
+    assert r.topic()["rewinds"] == 0 and not r.incidents(), r.incidents()
+
+
 def test_how_much_there_is_to_copy(scene, source, target):
     fill(source, 100)
     r = scene.replicate(source, target)
