@@ -23,6 +23,8 @@
 #define REFUSED_BODY "{" /* no JSON, and not empty */
 #define NEVER_STORED "Nats-Expected-Stream: stream-replicator check\r\n"
 
+#define SESSION_NAME "election"
+
 struct place {
 	const struct conf *conf;
 	const struct election_group *group;
@@ -76,6 +78,48 @@ say_creation(struct place *p)
 		    p->election->replicas == 0 ? "up to " : "", replicas, replicas == 1 ? "" : "s");
 }
 
+static int64_t
+round_trip_ms(struct place *p)
+{
+	int64_t least = INT64_MAX;
+
+	for (int i = 0; i < 3; i++) {
+		struct mono asked = mono_now();
+		int64_t ms;
+
+		session_flush(p->session);
+		ms = mono_ms_between(asked, mono_now());
+		if (ms < least)
+			least = ms;
+	}
+	return least;
+}
+
+/* The elector waits for answers for a quarter of the TTL, if that is not too long. */
+static void
+check_distance(struct place *p, int64_t ttl_ms)
+{
+	int64_t took_ms = round_trip_ms(p);
+	char ttl[UNITS_SIZE];
+
+	if (ttl_ms > 0 && took_ms * 4 >= ttl_ms)
+		connect_problem(
+		    &p->problems,
+		    "bucket \"%s\": an answer takes %lld ms, and elections with a TTL of %s wait %lld ms for "
+		    "one; over this distance a longer TTL is needed",
+		    p->election->bucket, (long long)took_ms, ttl_text(ttl_ms, ttl, sizeof ttl),
+		    (long long)(ttl_ms / 4));
+}
+
+/* The session's errors begin with its name, which the heading says. */
+static const char *
+without_name(const char *text)
+{
+	static const char name[] = SESSION_NAME ": ";
+
+	return strncmp(text, name, sizeof name - 1) == 0 ? text + sizeof name - 1 : text;
+}
+
 /* False if it cannot be seen. */
 static bool
 see_bucket(struct place *p)
@@ -86,7 +130,7 @@ see_bucket(struct place *p)
 	int read = session_stream(p->session, p->stream, &s, &err, &e);
 
 	if (read < 0) {
-		connect_problem(&p->problems, "bucket \"%s\": %s", p->election->bucket, e.text);
+		connect_problem(&p->problems, "bucket \"%s\": %s", p->election->bucket, without_name(e.text));
 		return false;
 	}
 	if (read == 1 && err.err_code != JSAPI_STREAM_NOT_FOUND) {
@@ -95,8 +139,10 @@ see_bucket(struct place *p)
 	}
 	if (read == 1) {
 		say_creation(p);
+		check_distance(p, p->election->ttl_ms);
 		return true;
 	}
+	check_distance(p, election_bucket_ttl_ms(&s));
 	p->there = true;
 	say_bucket(p, &s);
 	if (election_bucket_check(p->election, &s, &e) != 0)
@@ -254,7 +300,7 @@ check_place(struct place *p, struct event_base *base)
 	struct error e = ERROR_INIT;
 
 	election_bucket_stream(p->stream, sizeof p->stream, p->election->bucket);
-	p->session = session_open_at(base, "election", g->url, g->tls, g->domain, &e);
+	p->session = session_open_at(base, SESSION_NAME, g->url, g->tls, g->domain, &e);
 	if (p->session == NULL) {
 		connect_problem(&p->problems, "%s", e.text);
 		return;

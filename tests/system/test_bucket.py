@@ -251,6 +251,16 @@ def test_check_connect_says_what_it_finds(scene, source, target):
     assert node.role() == "leader" and node.election("WORK")["term"] == term
 
 
+def test_check_connect_says_what_is_too_far_away(scene, source, target):
+    """No answer would come in time, so that nobody would ever lead."""
+    url = source.url_for(scene.link(source, rtt_ms=300).port)
+    node = scene.pair(source, target, count=1, ttl="1s", election={"url": url})[0]
+    done = node.command("check", "--connect")
+    assert done.returncode == 1 and "longer TTL" in done.stdout, done.stdout
+    node = scene.pair(source, target, count=1, ttl="10s", election={"url": url})[0]
+    node.command("check", "--connect", check=True)
+
+
 # ---- what stands in the key ------------------------------------------------------------------------
 
 
