@@ -32,6 +32,7 @@ struct elector_name {
 	int64_t since_ms; /* of our value */
 	struct mono won_at;
 	bool leads, moved, map_in_doubt; /* of the term that was told last */
+	uint64_t warned_map;             /* of another leader */
 	bool gave_up;                    /* the key, and nobody has taken it since */
 	enum lease_why yield_why;
 	const char *yield_words; /* static; NULL: the lease's own */

@@ -133,6 +133,22 @@ warn_of_site(struct elector_name *n)
 		 n->key, v->node, v->site, ours);
 }
 
+/* Also in the course of a change that goes from node to node: once for each leader's settings. */
+static void
+warn_of_map(struct elector_name *n)
+{
+	const struct election_value *v = &n->holder;
+
+	if (!n->held || !v->has_map || v->map == n->map || v->map == n->warned_map ||
+	    strcmp(v->site, n->el->conf->name) != 0 || strcmp(v->nonce, n->el->self.nonce) == 0)
+		return;
+	n->warned_map = v->map;
+	log_warn("elector",
+		 "%s: %s, which leads, copies with other settings than this node has; give all nodes the "
+		 "same configuration",
+		 n->key, v->node);
+}
+
 /* A key that we held is not ours any more, and nobody here gave it up. */
 static void
 note_theft(struct elector_name *n, const struct lease_view *before, const struct lease_entry *e,
@@ -177,6 +193,7 @@ read_done(void *arg, uint64_t op, const struct bucket_entry *entry, const char *
 	if (entry != NULL) {
 		note_theft(n, &before, &e, now);
 		warn_of_site(n);
+		warn_of_map(n);
 	}
 	elector_tell_state(n->el);
 }
@@ -197,6 +214,7 @@ elector_name_saw(struct elector_name *n, const struct bucket_entry *entry)
 	elector_name_pump(n);
 	note_theft(n, &before, &e, now);
 	warn_of_site(n);
+	warn_of_map(n);
 }
 
 /* ---- gains and losses ---------------------------------------------------------------------------- */

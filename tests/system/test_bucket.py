@@ -261,6 +261,16 @@ def test_check_connect_says_what_is_too_far_away(scene, source, target):
     node.command("check", "--connect", check=True)
 
 
+def test_a_leader_with_other_settings_is_told_of(scene, source, target):
+    one = scene.pair(source, target, count=1)[0].start()
+    wait_until(lambda: one.role() == "leader", 10, "a leader")
+    same = scene.pair(source, target, count=1)[0].start()
+    other = scene.pair(source, target, count=1, target_subject_prefix="x")[0].start()
+    other.wait_log("copies with other settings")
+    same.wait_standby()
+    assert "other settings" not in same.log(), same.log()
+
+
 # ---- what stands in the key ------------------------------------------------------------------------
 
 
