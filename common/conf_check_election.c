@@ -227,9 +227,10 @@ report_two_keys(const struct conf_build *b, const struct candidate *c, const str
 			"put {{partition}} into both or none",
 			c->name);
 	else
-		PROBLEM(b, c->section, *c->title == '\0' ? "leader_election" : "election_key",
-			"election \"%s\": its key \"%s\" is \"%s\" in %s, want the same or another name",
-			c->name, c->key, first->key, other);
+		PROBLEM(
+		    b, c->section, *c->title == '\0' ? "leader_election" : "election_key",
+		    "election \"%s\": its key is \"%s\" here and \"%s\" in %s, want the same or another name",
+		    c->name, c->key, first->key, other);
 }
 
 static void
