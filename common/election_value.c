@@ -16,25 +16,6 @@
 
 enum { VALUE_MAX = 64 * 1024 }; /* a longer one is not parsed */
 
-void
-election_value_write(const struct election_value *v, struct strbuf *out)
-{
-	char since[RFC3339_SIZE], map[17], *text;
-	json_t *o;
-
-	rfc3339_format(since, sizeof since, v->since_ms);
-	snprintf(map, sizeof map, "%016llx", (unsigned long long)v->map);
-	o = json_pack("{s:s, s:s, s:I, s:s, s:s, s:s}", "node", v->node, "site", v->site, "pid",
-		      (json_int_t)v->pid, "since", since, "nonce", v->nonce, "map", map);
-	if (o != NULL && v->term > 0)
-		json_object_set_new(o, "term", json_integer((json_int_t)v->term));
-	text = json_dumps(o, JSON_COMPACT);
-	json_decref(o);
-	if (text != NULL)
-		strbuf_adds(out, text);
-	free(text);
-}
-
 /* Cleaned, and cut to what fits. */
 static void
 put_text(char *out, size_t size, const char *text, size_t len)
@@ -45,6 +26,28 @@ put_text(char *out, size_t size, const char *text, size_t len)
 	text_clean(&clean, text, len < 4 * size ? len : 4 * size);
 	snprintf(out, size, "%.*s", (int)text_cut(clean.data, clean.len, size - 1), clean.data);
 	strbuf_fini(&clean);
+}
+
+void
+election_value_write(const struct election_value *v, struct strbuf *out)
+{
+	char node[sizeof v->node], site[sizeof v->site], since[RFC3339_SIZE], map[17], *text;
+	json_t *o;
+
+	/* Whatever bytes they are, a value must come of them. */
+	put_text(node, sizeof node, v->node, strlen(v->node));
+	put_text(site, sizeof site, v->site, strlen(v->site));
+	rfc3339_format(since, sizeof since, v->since_ms);
+	snprintf(map, sizeof map, "%016llx", (unsigned long long)v->map);
+	o = json_pack("{s:s, s:s, s:I, s:s, s:s, s:s}", "node", node, "site", site, "pid", (json_int_t)v->pid,
+		      "since", since, "nonce", v->nonce, "map", map);
+	if (o != NULL && v->term > 0)
+		json_object_set_new(o, "term", json_integer((json_int_t)v->term));
+	text = json_dumps(o, JSON_COMPACT);
+	json_decref(o);
+	if (text != NULL)
+		strbuf_adds(out, text);
+	free(text);
 }
 
 static void

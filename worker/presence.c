@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/text.h"
 #include "common/xalloc.h"
 
 enum {
@@ -150,14 +151,28 @@ count_shares(struct presence *p)
 		count_share(&p->others[i]);
 }
 
+/* As others take it: text of at most TEXT_MAX bytes. */
+static char *
+fit_text(const char *text)
+{
+	struct strbuf clean;
+	char *fit;
+
+	strbuf_init(&clean);
+	text_clean(&clean, text, strlen(text));
+	fit = xasprintf("%.*s", (int)text_cut(clean.data, clean.len, TEXT_MAX), clean.data);
+	strbuf_fini(&clean);
+	return fit;
+}
+
 struct presence *
 presence_new(const char *nonce, const char *node, const char *site, uint32_t pid)
 {
 	struct presence *p = xcalloc(1, sizeof *p);
 
 	p->self.nonce = xstrdup(nonce);
-	p->self.name = xstrdup(node);
-	p->self.site = xstrdup(site);
+	p->self.name = fit_text(node);
+	p->self.site = fit_text(site);
 	p->self.pid = pid;
 	return p;
 }

@@ -53,6 +53,25 @@ START_TEST(comes_back_as_it_was_written)
 }
 END_TEST
 
+/* Else there would be an empty value, and nobody would know its own key again. */
+START_TEST(a_value_comes_of_any_bytes)
+{
+	struct election_value v = ours(), back;
+	struct strbuf text;
+
+	snprintf(v.node, sizeof v.node, "n\xff");
+	memset(v.site, 'x', sizeof v.site - 1);
+	memcpy(v.site + sizeof v.site - 2, "\xc3", 1); /* a character that was cut */
+	strbuf_init(&text);
+	election_value_write(&v, &text);
+	election_value_read(text.data, text.len, &back);
+	ck_assert_msg(back.known, "%s", text.data);
+	ck_assert_str_eq(back.nonce, v.nonce);
+	ck_assert_str_eq(back.node, "n\\xff");
+	strbuf_fini(&text);
+}
+END_TEST
+
 START_TEST(a_first_value_has_no_term)
 {
 	struct election_value v = ours();
@@ -145,6 +164,7 @@ unit_suite(void)
 	TCase *t = tcase_create("values");
 
 	tcase_add_test(t, comes_back_as_it_was_written);
+	tcase_add_test(t, a_value_comes_of_any_bytes);
 	tcase_add_test(t, a_first_value_has_no_term);
 	tcase_add_test(t, any_text_is_a_name);
 	tcase_add_test(t, a_part_of_ours_is_not_ours);

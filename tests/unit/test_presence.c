@@ -327,6 +327,21 @@ START_TEST(own_names_without_number_are_written_within_bounds)
 }
 END_TEST
 
+START_TEST(names_of_any_bytes_are_announced)
+{
+	struct presence *other = presence_new("bbbb", "two\xff", "S\x01", 22);
+	struct strbuf text;
+
+	strbuf_init(&text);
+	presence_set_own(other, "x", false, true, now, false);
+	presence_write(other, false, &text);
+	ck_assert_int_eq(presence_heard(p, now, text.data, text.len, &changed, &e), 0);
+	ck_assert(presence_other_stands(p, "x", true));
+	strbuf_fini(&text);
+	presence_free(&other);
+}
+END_TEST
+
 START_TEST(as_many_own_names_as_may_be_are_all_written)
 {
 	struct presence *other = presence_new("bbbb", "two", "SITE", 22);
@@ -708,6 +723,7 @@ unit_suite(void)
 	tcase_add_test(tc, sizes_are_bounded);
 	tcase_add_test(tc, nodes_are_bounded);
 	tcase_add_test(tc, all_announcements_together_are_bounded);
+	tcase_add_test(tc, names_of_any_bytes_are_announced);
 	tcase_add_test(tc, as_many_own_names_as_may_be_are_all_written);
 	tcase_add_test(tc, own_names_without_number_are_written_within_bounds);
 	tcase_add_test(tc, one_name_a_second_and_not_what_was_moved_here);
