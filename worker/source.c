@@ -87,12 +87,6 @@ source_free(struct source **sp)
 	*sp = NULL;
 }
 
-bool
-source_running(const struct source *s)
-{
-	return s->step == SOURCE_RUNNING;
-}
-
 static void
 trouble(struct source *s, bool permanent, const char *text)
 {

@@ -51,7 +51,6 @@ void source_free(struct source **s);
  */
 void source_start(struct source *s, const struct jsapi_stream *stream, uint64_t after_seq, bool take_over);
 void source_stop(struct source *s);
-bool source_running(const struct source *s);
 /* Deletes an ephemeral consumer, so that none is left when the worker ends. */
 void source_leave(struct source *s);
 
