@@ -29,6 +29,8 @@ enum {
 	PATIENCE_MS = 5000, /* with a cluster that lacks servers for as many replicas as there might be */
 };
 
+#define SAME_MOMENT_NS INT64_C(700000000)
+
 static void look(struct bucket *b);
 
 /* ---- timing -------------------------------------------------------------------------------------- */
@@ -146,6 +148,8 @@ message_arrived(void *arg, const struct nats_message *m, uint64_t seq)
 	struct bucket *b = arg;
 	struct bucket_entry entry = {.revision = seq, .data = m->data, .len = m->data_len};
 
+	if (seq > b->highest)
+		b->highest = seq;
 	entry.key = election_bucket_key(b->election->bucket, m->subject);
 	if (entry.key == NULL)
 		return;
@@ -196,10 +200,24 @@ say_ttl(struct bucket *b)
 		 units_format_duration(configured, sizeof configured, b->election->ttl_ms));
 }
 
+/*
+ * Where two nodes make it in the same moment, a cluster's servers tell first of one time of creation and then
+ * of the other (seen on 2.9): it is the same bucket as long as all that was seen in it is there.
+ */
+static bool
+is_another(const struct bucket *b, const struct jsapi_stream *s)
+{
+	int64_t apart = s->created_ns - b->created_ns;
+
+	if (b->created_ns == 0 || apart == 0)
+		return false;
+	return b->gone_told || s->last_seq < b->highest || apart > SAME_MOMENT_NS || apart < -SAME_MOMENT_NS;
+}
+
 static void
 use(struct bucket *b, const struct jsapi_stream *s)
 {
-	bool anew = b->created_ns != 0 && b->created_ns != s->created_ns;
+	bool anew = is_another(b, s);
 	int64_t ttl_ms = election_bucket_ttl_ms(s);
 	bool news = b->phase != BUCKET_USABLE || anew || ttl_ms != b->ttl_ms;
 
@@ -207,6 +225,8 @@ use(struct bucket *b, const struct jsapi_stream *s)
 		b->ttl_ms = ttl_ms;
 		say_ttl(b);
 	}
+	if (anew)
+		b->highest = 0;
 	b->created_ns = s->created_ns;
 	b->phase = BUCKET_USABLE;
 	b->backoff_ms = 0;

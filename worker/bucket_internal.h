@@ -32,6 +32,7 @@ struct bucket {
 	uint32_t replicas;           /* asked for in STREAM.CREATE */
 	struct mono short_since;     /* the cluster has too few servers for them; 0: not so */
 	int64_t created_ns;          /* of the bucket that was used last; 0: none yet */
+	uint64_t highest;            /* revision that was seen in it */
 	int64_t ttl_ms;
 	bool gone_told, ttl_told;
 
