@@ -13,6 +13,8 @@ enum {
 	REFUSED_MAX_MS = 30000,
 	EXPIRED_MIN_MS = 750, /* after the end of a key's TTL */
 	EXPIRED_MAX_MS = 1000,
+	TAKEN_MIN_MS = 100, /* of a key that was taken from whoever held it: he learns of it like everybody */
+	TAKEN_MAX_MS = 250,
 	FREE_LONG_MS = 1000, /* a key that was handed over and that nobody took */
 };
 

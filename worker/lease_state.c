@@ -112,6 +112,9 @@ lease_observe(struct lease *l, struct mono now, const struct lease_entry *entry)
 		return;
 	}
 	l->open_at = now;
+	/* Deleted by hand as a rule: its holder may not have heard of it yet. */
+	if (entry->why == LEASE_WHY_UNKNOWN && l->held && !mono_reached(now, l->held_until))
+		l->open_at = mono_add_ms(now, random_between(l, TAKEN_MIN_MS, TAKEN_MAX_MS));
 	l->held = false;
 	if (entry->why != LEASE_WHY_UNKNOWN)
 		l->prior_other_map = false;

@@ -485,7 +485,7 @@ static const struct script scripts[] = {
      {WIN,
       {SEES, LEASE_FREE, 6},
       {WANT, LEASE_LOST, 5},
-      {WANT, LEASE_CREATE, 6},
+      {WITHIN, LEASE_CREATE, 100, 250},
       {ANSWER, LEASE_APPLIED, 7},
       {WANT, LEASE_WON, 7}}},
     {"the watch tells what is known",
@@ -670,7 +670,7 @@ static const struct script scripts[] = {
      {BEGIN,
       {READS, LEASE_OTHER, 5, true},
       {SEES, LEASE_FREE, 6},
-      {WANT, LEASE_CREATE, 6},
+      {WITHIN, LEASE_CREATE, 100, 250},
       {ANSWER, LEASE_APPLIED, 7},
       {WANT, LEASE_WON, 7},
       {MAP_MOVED, true, false}}},
@@ -1032,7 +1032,7 @@ static const struct script scripts[] = {
       {MAP_MOVED, false, true},
       {SEES, LEASE_FREE, 8},
       {WANT, LEASE_LOST, 7},
-      {WANT, LEASE_CREATE, 8}}},
+      {WITHIN, LEASE_CREATE, 100, 250}}},
 
     /* ---- the bucket */
     {"a shorter TTL cuts the lease",
