@@ -206,4 +206,4 @@ def test_children_of_a_replicator_are_found_by_role(source, target, scene):
     pids = [p.pid for p in node.processes()]
     node.freeze(WORKER)
     node.kill_all()
-    assert not any(map(alive, pids))
+    wait_until(lambda: not any(map(alive, pids)), 5, "their end")
