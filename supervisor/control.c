@@ -373,6 +373,18 @@ control_move(struct control *c, const char *path, struct error *e)
 	return 0;
 }
 
+/* The loop does not run any more: what the socket takes at once. The bufferevent keeps its buffer closed for
+ * others. */
+static void
+write_last(struct client *c)
+{
+	struct evbuffer *out = bufferevent_get_output(c->bev);
+
+	evbuffer_unfreeze(out, 1);
+	evbuffer_write(out, bufferevent_getfd(c->bev));
+	evbuffer_freeze(out, 1);
+}
+
 void
 control_free(struct control **control)
 {
@@ -381,8 +393,10 @@ control_free(struct control **control)
 	*control = NULL;
 	if (c == NULL)
 		return;
-	while (c->clients != NULL)
+	while (c->clients != NULL) {
+		write_last(c->clients);
 		client_drop(c->clients);
+	}
 	listener_fini(&c->listener);
 	close(c->reserve);
 	free(c);

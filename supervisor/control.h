@@ -25,7 +25,8 @@ typedef json_t *control_answer_fn(void *arg, const struct request *request);
  */
 struct control *control_new(struct event_base *base, const char *path, control_answer_fn *answer, void *arg,
 			    struct error *e);
-/* Closes all connections and removes the socket file, if it is still ours. NULL is fine. */
+/* Writes what waits, as far as that goes at once, closes all connections, and removes the socket file, if it
+ * is still ours. NULL is fine. */
 void control_free(struct control **c);
 /* Listens at path from now on; connections stay. On failure the old one stays in use. */
 int control_move(struct control *c, const char *path, struct error *e);

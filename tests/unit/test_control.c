@@ -21,7 +21,8 @@ static char path[64], other_path[64];
 static struct event_base *base;
 static struct control *control;
 static struct strbuf reply;
-static size_t padding; /* bytes that every answer carries besides */
+static bool break_loop; /* every answer is the last thing that the process does */
+static size_t padding;  /* bytes that every answer carries besides */
 
 static json_t *
 answer(void *arg, const struct request *r)
@@ -30,6 +31,8 @@ answer(void *arg, const struct request *r)
 	json_t *o;
 
 	(void)arg;
+	if (break_loop)
+		event_base_loopbreak(base);
 	memset(pad, 'x', padding);
 	o = json_pack("{s:b, s:s, s:s, s:s, s:s}", "ok", 1, "verb", r->name, "topic", r->topic, "name",
 		      r->election, "pad", pad);
@@ -165,6 +168,24 @@ START_TEST(lines_are_answered_in_order)
 	ck_assert(strstr(reply.data, "\"topic\":\"a\"") < strstr(reply.data, "\"topic\":\"b\""));
 	say_text(fd, "\"stop\"}\n");
 	ck_assert_int_eq(hear(fd, 1, 5000), LINES);
+	ck_assert(reply_has("\"verb\":\"stop\""));
+	close(fd);
+}
+END_TEST
+
+/* `stop`, where there is nothing to wait for. */
+START_TEST(the_last_answer_is_written)
+{
+	int fd = connect_to(path);
+	const char *line = "{\"verb\":\"stop\"}\n";
+
+	event_base_loop(base, EVLOOP_NONBLOCK); /* it is accepted */
+	break_loop = true;
+	ck_assert_int_eq(send(fd, line, strlen(line), MSG_NOSIGNAL), (ssize_t)strlen(line));
+	event_base_dispatch(base);
+	break_loop = false;
+	control_free(&control);
+	ck_assert_int_eq(hear(fd, 1, 1000), LINES);
 	ck_assert(reply_has("\"verb\":\"stop\""));
 	close(fd);
 }
@@ -422,6 +443,7 @@ unit_suite(void)
 	tcase_add_checked_fixture(clients, setup, teardown);
 	tcase_add_test(clients, only_its_owner_may_connect);
 	tcase_add_test(clients, lines_are_answered_in_order);
+	tcase_add_test(clients, the_last_answer_is_written);
 	tcase_add_test(clients, client_that_shut_down_its_side_is_answered);
 	tcase_add_test(clients, an_election_is_named);
 	tcase_add_test(clients, unknown_verb_is_refused_and_no_more);
