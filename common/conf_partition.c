@@ -100,7 +100,7 @@ conf_partition_reason(const struct conf_build *b, const struct conf_option *o, s
 	if (held && b->partitions[section] == 0)
 		return "{{partition}} in a topic without partitions, set partitions or leave it out";
 	if ((o->flags & CONF_PARTITION) != 0 && b->partitions[section] != 0 && has_other_braces(value))
-		return "unknown placeholder, want {{partition}}";
+		return "only {{partition}} can stand in double braces";
 	return NULL;
 }
 

@@ -16,7 +16,7 @@ size_t conf_partition_find(struct conf_build *b);
 /* The text with the number in place of each {{partition}}; the caller frees it. */
 char *conf_partition_replace(const char *text, size_t number);
 
-/* What is wrong with the placeholder in that value of a setting, or NULL. */
+/* What is wrong with a {{…}} in that value of a setting, or NULL. */
 const char *conf_partition_reason(const struct conf_build *b, const struct conf_option *o, size_t section,
 				  const char *value);
 

@@ -208,6 +208,19 @@ header_find(const char *block, size_t len, const char *name, struct header_line 
 	return false;
 }
 
+uint64_t
+header_number(const char *block, size_t len, const char *name)
+{
+	struct header_line line;
+	uint64_t number = 0;
+
+	if (!header_find(block, len, name, &line))
+		return 0;
+	for (size_t i = 0; i < line.value_len && line.value[i] >= '0' && line.value[i] <= '9'; i++)
+		number = number * 10 + (uint64_t)(line.value[i] - '0');
+	return number;
+}
+
 bool
 header_name_is(const struct header_line *line, const char *name)
 {

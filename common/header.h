@@ -69,6 +69,9 @@ bool header_rule_row(size_t i, const char **names, const char **action, const ch
  */
 int header_copy_lines(const struct header_policy *policy, const char *block, size_t len, struct strbuf *out);
 
+/* The number that the value of the first line of that name begins with, as a server writes it; 0 for none. */
+uint64_t header_number(const char *block, size_t len, const char *name);
+
 /* True if a Choria-SR-Path line of the block lists site. Site names are separated by commas. */
 bool header_path_has(const char *block, size_t len, const char *site);
 /* Appends the one line "Choria-SR-Path: a,b,own_site\r\n": the sites that the block's path lines list

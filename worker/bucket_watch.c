@@ -118,21 +118,11 @@ lost(struct bucket_watch *w)
 
 /* ---- what arrives -------------------------------------------------------------------------------- */
 
-static uint64_t
-number_of(const struct nats_message *m, const char *name)
-{
-	struct header_line line;
-
-	if (!header_find(m->headers, m->headers_len, name, &line))
-		return 0;
-	return strtoull(line.value, NULL, 10); /* ends at the CR at the latest */
-}
-
 static void
 status_arrived(struct bucket_watch *w, const struct nats_message *m)
 {
 	int status = header_inline_status(m->headers, m->headers_len, NULL, NULL);
-	uint64_t last = number_of(m, "Nats-Last-Consumer");
+	uint64_t last = header_number(m->headers, m->headers_len, "Nats-Last-Consumer");
 
 	if (status == 100 && last == w->consumer_seq)
 		return;

@@ -29,6 +29,8 @@ struct role_ops {
 	/* The rest may be NULL. */
 	void (*pause)(void *role);
 	void (*resume)(void *role);
+	/* ROLE, to a role that is elected; also while draining. */
+	void (*set_role)(void *role, const struct proto_role *told);
 	/* A frame that only roles of this kind know, also while draining. 0, or -1 with *e: it is malformed.
 	 */
 	int (*frame)(void *role, const struct proto_frame *frame, struct error *e);

@@ -11,7 +11,6 @@ tell_won(void *arg, const struct proto_won *won)
 	strbuf_init(&payload);
 	proto_won_encode(&payload, won);
 	worker_send(arg, PROTO_WON, &payload);
-	strbuf_fini(&payload);
 }
 
 static void
@@ -22,7 +21,6 @@ tell_lost(void *arg, const struct proto_lost *lost)
 	strbuf_init(&payload);
 	proto_lost_encode(&payload, lost);
 	worker_send(arg, PROTO_LOST, &payload);
-	strbuf_fini(&payload);
 }
 
 static void
@@ -33,7 +31,6 @@ tell_yield(void *arg, const struct proto_lost *yield)
 	strbuf_init(&payload);
 	proto_lost_encode(&payload, yield);
 	worker_send(arg, PROTO_YIELD, &payload);
-	strbuf_fini(&payload);
 }
 
 static void
@@ -44,7 +41,6 @@ tell_election(void *arg, const struct proto_election *election)
 	strbuf_init(&payload);
 	proto_election_encode(&payload, election);
 	worker_send(arg, PROTO_ELECTION, &payload);
-	strbuf_fini(&payload);
 }
 
 static void *

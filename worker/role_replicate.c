@@ -71,17 +71,10 @@ resume(void *role)
 	replicator_resume(role);
 }
 
-static int
-take_frame(void *role, const struct proto_frame *frame, struct error *e)
+static void
+set_role(void *role, const struct proto_role *told)
 {
-	struct proto_role told;
-
-	if (frame->type != PROTO_ROLE)
-		return 0;
-	if (proto_role_decode(frame->payload, frame->len, &told, e) != 0)
-		return -1;
-	replicator_set_role(role, &told);
-	return 0;
+	replicator_set_role(role, told);
 }
 
 const struct role_ops role_replicate = {
@@ -93,5 +86,5 @@ const struct role_ops role_replicate = {
     .free = release,
     .pause = pause_role,
     .resume = resume,
-    .frame = take_frame,
+    .set_role = set_role,
 };

@@ -249,7 +249,20 @@ pause_or_resume(struct worker *w, void (*op)(void *role))
 		op(w->role);
 }
 
-/* ROLE, ABLE and the like: they count while draining, too. */
+/* It counts while draining, too. */
+static void
+take_role(struct worker *w, const struct proto_frame *frame)
+{
+	struct proto_role told;
+	struct error e = ERROR_INIT;
+
+	if (proto_role_decode(frame->payload, frame->len, &told, &e) != 0)
+		log_error(w->name, "%s", e.text);
+	else if (w->role != NULL && w->ops->set_role != NULL)
+		w->ops->set_role(w->role, &told);
+}
+
+/* ABLE and the like. */
 static void
 pass_on(struct worker *w, const struct proto_frame *frame)
 {
@@ -280,6 +293,9 @@ frame_arrived(void *arg, const struct proto_frame *frame)
 		break;
 	case PROTO_LOG_LEVEL:
 		take_log_level(w, frame);
+		break;
+	case PROTO_ROLE:
+		take_role(w, frame);
 		break;
 	default:
 		if (frame->type != w->ops->begins_with)

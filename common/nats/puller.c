@@ -248,21 +248,11 @@ on_stored_message(struct puller *p, const struct nats_message *m, const struct j
 	p->callbacks.message(p->arg, m, ack);
 }
 
-static uint64_t
-number_of(const struct nats_message *m, const char *name)
-{
-	struct header_line line;
-
-	if (!header_find(m->headers, m->headers_len, name, &line))
-		return 0;
-	return strtoull(line.value, NULL, 10); /* ends at the CR at the latest */
-}
-
 /* A request ended; what it did not deliver goes back. True if it delivered nothing at all. */
 static bool
 give_back(struct puller *p, const struct nats_message *m)
 {
-	uint64_t number, msgs = number_of(m, "Nats-Pending-Messages");
+	uint64_t number, msgs = header_number(m->headers, m->headers_len, "Nats-Pending-Messages");
 	struct pull pull;
 
 	if (strncmp(m->subject, p->inbox, p->inbox_len) != 0)
@@ -271,7 +261,7 @@ give_back(struct puller *p, const struct nats_message *m)
 	if (!take_pull(p, number, &pull))
 		return false;
 	p->out_msgs = less(p->out_msgs, msgs);
-	p->out_bytes = less(p->out_bytes, number_of(m, "Nats-Pending-Bytes"));
+	p->out_bytes = less(p->out_bytes, header_number(m->headers, m->headers_len, "Nats-Pending-Bytes"));
 	if (pull.large)
 		p->large = false;
 	if (p->pull_count == 0)

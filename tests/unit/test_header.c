@@ -382,6 +382,19 @@ START_TEST(unequal_when_anything_differs)
 }
 END_TEST
 
+/* A value ends with its line, whatever the next one begins with. */
+START_TEST(numbers_are_read)
+{
+	const char *block = "NATS/1.0 100\r\nNats-Last-Consumer: 4711\r\nEmpty:\r\n12: x\r\nWord: no\r\n\r\n";
+	size_t len = strlen(block);
+
+	ck_assert_uint_eq(header_number(block, len, "Nats-Last-Consumer"), 4711);
+	ck_assert_uint_eq(header_number(block, len, "Empty"), 0);
+	ck_assert_uint_eq(header_number(block, len, "Word"), 0);
+	ck_assert_uint_eq(header_number(block, len, "Missing"), 0);
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -390,6 +403,7 @@ unit_suite(void)
 
 	tcase_add_loop_test(tc, keeps_odd_lines, 0, COUNT(kept));
 	tcase_add_test(tc, keeps_very_long);
+	tcase_add_test(tc, numbers_are_read);
 	tcase_add_test(tc, no_headers_are_fine);
 	tcase_add_test(tc, appends_to_what_is_there);
 	tcase_add_loop_test(tc, refuses_malformed, 0, COUNT(malformed));

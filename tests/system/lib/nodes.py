@@ -103,20 +103,8 @@ class Node(replicator.Replicator):
         return {}
 
     def wait_election(self, name, check, timeout=20.0, what=""):
-        seen = {}
-
-        def ask():
-            seen.clear()
-            try:
-                seen.update(self.election(name))
-            except (OSError, ValueError):
-                return False
-            return seen and check(seen)
-        try:
-            proc.wait_until(ask, timeout)
-        except AssertionError:
-            raise AssertionError(f"election {name} not {what or 'as wanted'} in {timeout} s: {seen}") from None
-        return dict(seen)
+        return self.wait_entry(lambda: self.election(name), check, timeout,
+                               f"election {name} not {what or 'as wanted'}")
 
     def wait_standby(self, name="t", timeout=20.0):
         return self.wait_topic(lambda t: t["role"] == "standby" and t["state"] == "standby", timeout, name,

@@ -174,22 +174,26 @@ class Replicator:
     def worker_pid(self, name="t"):
         return proc.wait_until(lambda: self.topic(name).get("pid"), 10, f"a worker of {name}")
 
-    def wait_topic(self, check, timeout=30.0, name="t", what=""):
-        """Until check(status entry) is true; returns the entry."""
+    def wait_entry(self, look, check, timeout, what):
+        """Until check(look()) is true of an entry of the status; returns the entry."""
         seen = {}
 
         def ask():
             seen.clear()
             try:
-                seen.update(self.topic(name))
+                seen.update(look())
             except (OSError, ValueError):
                 return False
             return seen and check(seen)
         try:
             proc.wait_until(ask, timeout)
         except AssertionError:
-            raise AssertionError(f"topic {name} not {what or 'as wanted'} within {timeout} s: {seen}") from None
+            raise AssertionError(f"{what} within {timeout} s: {seen}") from None
         return dict(seen)
+
+    def wait_topic(self, check, timeout=30.0, name="t", what=""):
+        """Until check(status entry) is true; returns the entry."""
+        return self.wait_entry(lambda: self.topic(name), check, timeout, f"topic {name} not {what or 'as wanted'}")
 
     def wait_state(self, state, timeout=30.0, name="t"):
         assert state in STATES
