@@ -43,6 +43,33 @@ struct conf_rate {
 	double bytes_per_second; /* 0: no limit */
 };
 
+/* What names the sender of a message. */
+enum conf_inspect { INSPECT_NONE, INSPECT_FIELD, INSPECT_HEADER, INSPECT_SUBJECT };
+enum conf_advisory_cluster { ADVISORY_SOURCE, ADVISORY_TARGET };
+enum conf_advisory_schema { ADVISORY_V2, ADVISORY_V1 };
+
+struct conf_advisory {
+	bool set;      /* the section was there */
+	char *subject; /* %s is replaced by the event, %v by the value */
+	enum conf_advisory_cluster cluster;
+	bool reliable; /* a stream stores them: with acknowledgement, through the outbox */
+	enum conf_advisory_schema schema;
+};
+
+struct conf_sampling {
+	enum conf_inspect inspect; /* INSPECT_NONE: the topic copies every message */
+	char *field;               /* INSPECT_FIELD: dotted path */
+	char *header;              /* INSPECT_HEADER */
+	int32_t subject_token;     /* INSPECT_SUBJECT: from 1, or -1 for the whole subject */
+	char *force_field;         /* dotted path, "" for none */
+	int64_t duration_ms;
+	int64_t warn_ms;       /* below duration_ms; half of it by default */
+	uint64_t size_trigger; /* bytes; 0: none */
+	uint32_t max_values;   /* that are tracked; messages of more are all copied */
+	bool gossip;           /* also true of every sampled topic that is elected */
+	struct conf_advisory advisory;
+};
+
 struct conf_topic {
 	char *key; /* the operator's name for it: title of the section, or <title>_P<number> of a partition */
 	char *group; /* title of the section */
@@ -77,6 +104,8 @@ struct conf_topic {
 	enum conf_on_reject on_reject;
 	char *dead_letter_subject;
 	bool pass_rollup;
+
+	struct conf_sampling sampling;
 
 	/* election */
 	char *leader_election_name; /* "" : not elected, works at all times */

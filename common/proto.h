@@ -13,7 +13,7 @@
  * pairs; a decoder consumes every byte or refuses the frame. A malformed frame from our own child is a
  * bug: the child is killed and the fault logged.
  *
- * What may be missing: nothing that this version knows. Sampling adds its types here.
+ * What may be missing: nothing that this version knows.
  */
 #ifndef SR_COMMON_PROTO_H
 #define SR_COMMON_PROTO_H
@@ -91,6 +91,11 @@ enum proto_type {
 	PROTO_ELECTION, /* struct proto_election: for the status, at each change and each second */
 	/* supervisor to elector */
 	PROTO_ALIVE, /* empty, every PROTO_ALIVE_MS: what it wins and renews is passed on */
+	/* of a sampled topic, child to supervisor */
+	PROTO_SAMPLES,  /* struct proto_samples and its rows; the next one after SAMPLES_STORED */
+	PROTO_ADVISORY, /* struct proto_advisory: a change of the outbox */
+	/* supervisor to child */
+	PROTO_SAMPLES_STORED, /* struct proto_samples_stored: that batch is in state.db */
 	PROTO_TYPE_END
 };
 enum proto_side { PROTO_SUPERVISOR, PROTO_CHILD };
@@ -287,7 +292,25 @@ void proto_state_fini(struct proto_state *s);
 	X(WATCHDOG_RECONNECT, "watchdog_reconnect")                                                          \
 	X(WATCHDOG_UNHEALTHY, "watchdog_unhealthy")                                                          \
 	X(HEARTBEAT_PUBLISHED, "heartbeat_published")                                                        \
-	X(HEARTBEAT_ERRORS, "heartbeat_errors")
+	X(HEARTBEAT_ERRORS, "heartbeat_errors")                                                              \
+	X(SAMPLE_SEEN, "limiter_memory_seen") /* messages that the sampler judged */                         \
+	X(SAMPLE_SKIPPED, "limiter_memory_skipped")                                                          \
+	X(SAMPLE_PASSED, "limiter_memory_passed")                                                            \
+	X(SAMPLE_ERRORS, "limiter_memory_errors") /* payload is no JSON as far as it was read */             \
+	X(WITHOUT_VALUE_MSGS, "without_value_msgs")                                                          \
+	X(FORCED_MSGS, "forced_msgs")                                                                        \
+	X(SIZE_TRIGGERED_MSGS, "size_triggered_msgs")                                                        \
+	X(UNTRACKED_MSGS, "untracked_msgs") /* copied because the table is full */                           \
+	X(VALUES_CUT, "values_cut")         /* values that are kept in another form than they came in */     \
+	X(ADVISORIES_NEW, "advisories_new")                                                                  \
+	X(ADVISORIES_TIMEOUT, "advisories_timeout")                                                          \
+	X(ADVISORIES_RECOVER, "advisories_recover")                                                          \
+	X(ADVISORIES_EXPIRE, "advisories_expire")                                                            \
+	X(ADVISORIES_ERRORS, "advisories_errors")   /* tries that failed */                                  \
+	X(ADVISORIES_DROPPED, "advisories_dropped") /* given up */                                           \
+	X(GOSSIP_SENT, "gossip_sent")                                                                        \
+	X(GOSSIP_RECEIVED, "gossip_received")                                                                \
+	X(GOSSIP_REJECTED, "gossip_rejected")
 
 #define PROTO_GAUGES(X)                                                                                      \
 	X(SOURCE_LAST_SEQ, "source_last_sequence")                                                           \
@@ -298,7 +321,10 @@ void proto_state_fini(struct proto_state *s);
 	X(LAG_MS, "lag_ms") /* age of the oldest message not yet settled */                                  \
 	X(INFLIGHT_MSGS, "inflight_msgs")                                                                    \
 	X(INFLIGHT_BYTES, "inflight_bytes")                                                                  \
-	X(WINDOW_MSGS, "window_msgs")
+	X(WINDOW_MSGS, "window_msgs")                                                                        \
+	X(TRACKED_VALUES, "tracked_values") /* these three of sampled topics alone */                        \
+	X(ADVISED_VALUES, "advised_values") /* of them, silent for longer than warn_duration */              \
+	X(OUTBOX_MSGS, "advisory_outbox")   /* advisories not delivered yet */
 
 enum proto_counter {
 #define PROTO_ENUM(id, name) COUNTER_##id,
@@ -321,6 +347,50 @@ struct proto_stats {
 };
 const char *proto_counter_name(enum proto_counter c);
 const char *proto_gauge_name(enum proto_gauge g);
+
+/*
+ * Sampling. A batch of changed rows of the last-seen table; the payload is a head and then rows up to its
+ * end, kept as bytes until it is committed. A worker sends the next batch when it was told that this one is
+ * stored.
+ */
+#define PROTO_MAX_VALUE 255 /* bytes of a value, see common/sample_value.h */
+struct proto_sample {
+	const char *value; /* value_len bytes, without NUL, not terminated; borrowed */
+	size_t value_len;
+	int64_t seen_ms;   /* since the epoch */
+	int64_t copied_ms; /* 0: never */
+	uint32_t size;     /* bytes of the last payload */
+	bool advised;
+	bool forgotten; /* the row goes; the rest says nothing */
+};
+struct proto_samples {
+	uint64_t serial;
+	/* Not "" if, with this batch, everything up to a position is stored: its text (common/sample_note.h),
+	 * kept in meta under "sampled:<topic>" in the same transaction. "": the note that is there stays. */
+	char *note;
+	const uint8_t *rows; /* rows_len bytes, borrowed: read with proto_sample_decode() */
+	size_t rows_len;
+};
+struct proto_samples_stored {
+	uint64_t serial;
+	bool again; /* the file was lost: its rows are to be sent anew, all of them, and a note at the end */
+};
+
+/* The outbox of reliable advisories, a row of advisory_outbox. */
+enum proto_advisory_op {
+	ADVISORY_PUT,  /* new, or tried again: the row is as told */
+	ADVISORY_DONE, /* delivered, or given up: the row goes; all but the id is empty */
+	ADVISORY_OP_END
+};
+struct proto_advisory {
+	enum proto_advisory_op op;
+	char *id; /* at most 64 bytes */
+	char *subject;
+	char *body;
+	uint32_t tries;
+	int64_t next_try_ms; /* since the epoch */
+};
+void proto_advisory_fini(struct proto_advisory *a);
 
 struct proto_log {
 	enum log_level level;
@@ -368,5 +438,19 @@ void proto_lost_encode(struct strbuf *out, const struct proto_lost *v);
 int proto_lost_decode(const uint8_t *data, size_t len, struct proto_lost *v, struct error *e);
 void proto_election_encode(struct strbuf *out, const struct proto_election *v);
 int proto_election_decode(const uint8_t *data, size_t len, struct proto_election *v, struct error *e);
+
+/* Head, then any number of rows appended one by one; the whole must not exceed PROTO_MAX_PAYLOAD. */
+void proto_samples_encode(struct strbuf *out, uint64_t serial, const char *note);
+void proto_sample_encode(struct strbuf *out, const struct proto_sample *row);
+/* Checks all rows too. *v borrows from data but for note, which is freed with proto_samples_fini. */
+int proto_samples_decode(const uint8_t *data, size_t len, struct proto_samples *v, struct error *e);
+void proto_samples_fini(struct proto_samples *v);
+/* The next row of those that *rows and *len point at, which move on; false behind the last. */
+bool proto_sample_decode(const uint8_t **rows, size_t *len, struct proto_sample *row);
+void proto_samples_stored_encode(struct strbuf *out, const struct proto_samples_stored *v);
+int proto_samples_stored_decode(const uint8_t *data, size_t len, struct proto_samples_stored *v,
+				struct error *e);
+void proto_advisory_encode(struct strbuf *out, const struct proto_advisory *v);
+int proto_advisory_decode(const uint8_t *data, size_t len, struct proto_advisory *v, struct error *e);
 
 #endif

@@ -34,4 +34,21 @@ typedef void state_incident_fn(void *arg, const struct state_incident *incident)
 int state_reader_incidents(struct state_reader *r, const char *topic, state_incident_fn *fn, void *arg,
 			   struct error *e);
 
+/* From here to state_reader_close() all reads see one and the same moment of the file. 0, or -1 with *e. */
+int state_reader_begin(struct state_reader *r, struct error *e);
+
+/* Rows of `sample`, of a topic or of all with topic NULL, in the order of topic and value. Borrowed; a
+ * million of one topic take less than a second. fn returns false to stop. 0, or -1 with *e. */
+typedef bool state_sample_fn(void *arg, const char *topic, const struct proto_sample *row);
+int state_reader_samples(struct state_reader *r, const char *topic, state_sample_fn *fn, void *arg,
+			 struct error *e);
+
+/* Rows of the outbox of a topic, oldest id first. Borrowed. */
+typedef void state_advisory_fn(void *arg, const struct proto_advisory *row);
+int state_reader_outbox(struct state_reader *r, const char *topic, state_advisory_fn *fn, void *arg,
+			struct error *e);
+
+/* A row of meta; *value is the caller's to free, NULL if there is none. 0, or -1 with *e. */
+int state_reader_meta(struct state_reader *r, const char *key, char **value, struct error *e);
+
 #endif

@@ -58,6 +58,26 @@ void state_add_incident(struct state *s, int64_t at_ms, const char *topic, const
 /* A commit that holds meta is on the disk when it returns; others survive the process, not the machine. */
 void state_put_meta(struct state *s, const char *key, const char *value);
 
+/*
+ * A batch of changed rows of `sample`, as its frame came; rows and note are copied. It is committed by one of
+ * the next calls of state_commit: each takes as many waiting batches as keep a transaction short, oldest
+ * first.
+ */
+void state_put_samples(struct state *s, const char *topic, const struct proto_samples *batch);
+/*
+ * What became of batches since the last call, one a call: *topic is the caller's to free. again: the file
+ * that held the topic's rows is lost, so all are wanted anew (with serial 0 if no batch of the topic waits).
+ * False if there is nothing to tell.
+ */
+bool state_take_stored(struct state *s, char **topic, struct proto_samples_stored *stored);
+/* Commits all batches of that topic that wait, now: its process is gone, and the next one reads the file. */
+int state_flush_samples(struct state *s, const char *topic, struct error *e);
+
+/* A row of advisory_outbox; one that is put and done within a commit never reaches the file. At most
+ * STATE_OUTBOX_KEPT rows a topic are kept in memory, newer ones are refused with false. */
+#define STATE_OUTBOX_KEPT 100000
+bool state_put_advisory(struct state *s, const char *topic, const struct proto_advisory *a);
+
 /* Whether anything waits for a commit. */
 bool state_dirty(const struct state *s);
 /*

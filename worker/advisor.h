@@ -1,0 +1,50 @@
+/*
+ * Sends advisories: core ones at once, reliable ones with acknowledgement and back-off, up to 10 tries, in
+ * the order in which they came, a bounded number at a time. Part of a replicating worker.
+ *
+ * A reliable advisory is told to the supervisor's outbox before it is sent, and again when it is delivered or
+ * given up: what a process did not deliver, the next one does. Its Nats-Msg-Id is its event id.
+ */
+#ifndef SR_WORKER_ADVISOR_H
+#define SR_WORKER_ADVISOR_H
+
+#include <event2/event.h>
+
+#include "common/advisory.h"
+#include "common/nats/conn.h"
+#include "common/proto.h"
+
+struct advisor;
+
+struct advisor_callbacks {
+	void (*outbox)(void *arg, const struct proto_advisory *change);
+	/* A reliable one of that value was delivered or given up. */
+	void (*delivered)(void *arg, const char *value, size_t len);
+	void (*incident)(void *arg, const char *kind, const char *detail);
+};
+
+/* conn: of the end that topic->sampling.advisory names; all borrowed, must outlive it. */
+struct advisor *advisor_new(struct event_base *base, struct nats_conn *conn, const struct conf *conf,
+			    const struct conf_topic *topic, const struct advisor_callbacks *callbacks,
+			    void *arg);
+void advisor_free(struct advisor **a);
+
+/* Of the outbox in state.db, at the start. */
+void advisor_load(struct advisor *a, const struct proto_advisory *row);
+/* True if it is reliable: `delivered` follows. now_ms of the advisory is set here. */
+bool advisor_raise(struct advisor *a, const struct advisory *advisory, int64_t now_ms);
+
+/* Only a leader sends; what waits stays. */
+void advisor_lead(struct advisor *a, bool leads);
+/* The connection came or went. */
+void advisor_up(struct advisor *a);
+void advisor_down(struct advisor *a);
+
+struct advisor_figures {
+	uint64_t raised[ADVISORY_EVENT_END];
+	uint64_t errors, dropped;
+	uint64_t waiting;
+};
+void advisor_figures(const struct advisor *a, struct advisor_figures *out);
+
+#endif
