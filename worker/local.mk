@@ -45,6 +45,8 @@ libsrworker_a_SOURCES = \
 	worker/progress.c \
 	worker/provision.c \
 	worker/provision.h \
+	worker/reader.c \
+	worker/reader.h \
 	worker/refusal.c \
 	worker/refusal.h \
 	worker/reject.c \
