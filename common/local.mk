@@ -53,6 +53,7 @@ libsrcommon_a_SOURCES = \
 	common/proto_bytes.h \
 	common/proto_election.c \
 	common/proto_payload.c \
+	common/proto_sample.c \
 	common/strbuf.c \
 	common/strbuf.h \
 	common/subject.c \

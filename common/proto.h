@@ -364,19 +364,21 @@ struct proto_sample {
 	bool forgotten; /* the row goes; the rest says nothing */
 };
 struct proto_samples {
-	uint64_t serial;
+	uint64_t serial; /* never 0 */
 	/* Not "" if, with this batch, everything up to a position is stored: its text (common/sample_note.h),
 	 * kept in meta under "sampled:<topic>" in the same transaction. "": the note that is there stays. */
 	char *note;
 	const uint8_t *rows; /* rows_len bytes, borrowed: read with proto_sample_decode() */
 	size_t rows_len;
+	size_t row_count; /* as decoded */
 };
 struct proto_samples_stored {
-	uint64_t serial;
+	uint64_t serial; /* 0: no batch was waiting, which only comes with again */
 	bool again; /* the file was lost: its rows are to be sent anew, all of them, and a note at the end */
 };
 
 /* The outbox of reliable advisories, a row of advisory_outbox. */
+#define PROTO_MAX_ADVISORY_ID 64
 enum proto_advisory_op {
 	ADVISORY_PUT,  /* new, or tried again: the row is as told */
 	ADVISORY_DONE, /* delivered, or given up: the row goes; all but the id is empty */
@@ -384,9 +386,8 @@ enum proto_advisory_op {
 };
 struct proto_advisory {
 	enum proto_advisory_op op;
-	char *id; /* at most 64 bytes */
-	char *subject;
-	char *body;
+	char *id;             /* at most PROTO_MAX_ADVISORY_ID bytes */
+	char *subject, *body; /* at most PROTO_MAX_TEXT each: encoders cut, so be below */
 	uint32_t tries;
 	int64_t next_try_ms; /* since the epoch */
 };

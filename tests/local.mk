@@ -25,6 +25,7 @@ unit_tests = \
 	test_log \
 	test_origin \
 	test_proto \
+	test_proto_sample \
 	test_reload \
 	test_restart \
 	test_state \
@@ -51,6 +52,10 @@ test_log_LDADD = $(UNIT_LDADD)
 test_proto_SOURCES = tests/unit/test_proto.c $(unit_sources)
 test_proto_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_proto_LDADD = $(UNIT_LDADD)
+
+test_proto_sample_SOURCES = tests/unit/test_proto_sample.c $(unit_sources)
+test_proto_sample_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_proto_sample_LDADD = $(UNIT_LDADD)
 
 test_endpoint_SOURCES = tests/unit/test_endpoint.c $(unit_sources)
 test_endpoint_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

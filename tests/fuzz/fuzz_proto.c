@@ -25,6 +25,23 @@ same(struct strbuf *again, const struct proto_frame *f)
 	} while (0)
 
 static void
+samples_again(const struct proto_frame *f, struct strbuf *out)
+{
+	struct proto_samples v;
+	struct proto_sample row;
+	size_t count = 0;
+
+	if (proto_samples_decode(f->payload, f->len, &v, NULL) != 0)
+		return;
+	proto_samples_encode(out, v.serial, v.note);
+	for (; proto_sample_decode(&v.rows, &v.rows_len, &row); count++)
+		proto_sample_encode(out, &row);
+	REQUIRE(count == v.row_count && v.rows_len == 0);
+	same(out, f);
+	proto_samples_fini(&v);
+}
+
+static void
 decode_payload(const struct proto_frame *f, struct strbuf *out)
 {
 	enum log_level level;
@@ -85,6 +102,15 @@ decode_payload(const struct proto_frame *f, struct strbuf *out)
 		break;
 	case PROTO_ELECTION:
 		ROUND_TRIP(election, f, out, proto_election_fini(&v));
+		break;
+	case PROTO_SAMPLES:
+		samples_again(f, out);
+		break;
+	case PROTO_SAMPLES_STORED:
+		ROUND_TRIP(samples_stored, f, out, (void)0);
+		break;
+	case PROTO_ADVISORY:
+		ROUND_TRIP(advisory, f, out, proto_advisory_fini(&v));
 		break;
 	case PROTO_LOG_LEVEL:
 		if (proto_log_level_decode(f->payload, f->len, &level, NULL) == 0) {
