@@ -39,6 +39,8 @@ libsrcommon_a_SOURCES = \
 	common/election_value.h \
 	common/error.c \
 	common/error.h \
+	common/gossip.c \
+	common/gossip.h \
 	common/header.c \
 	common/header.h \
 	common/jsack.c \
