@@ -17,8 +17,6 @@ libsradmin_a_SOURCES = \
 	admin/connect_say.h \
 	admin/control_verbs.c \
 	admin/control_verbs.h \
-	admin/digest.c \
-	admin/digest.h \
 	admin/pairing.c \
 	admin/pairing.h \
 	admin/seqmap.c \

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "admin/compare.h"
-#include "admin/digest.h"
+#include "common/digest.h"
 
 /* What is kept of a message: enough to compare it exactly but for the body, of which a SHA-256 stands. */
 struct half {

@@ -1,6 +1,8 @@
 # What every process uses. common/nats/ alone includes nats.h; conf_parse.c alone includes confuse.h.
 noinst_LIBRARIES += libsrcommon.a
 libsrcommon_a_SOURCES = \
+	common/advisory.c \
+	common/advisory.h \
 	common/array.h \
 	common/channel.c \
 	common/channel.h \
@@ -33,6 +35,8 @@ libsrcommon_a_SOURCES = \
 	common/conf_value.c \
 	common/conf_value.h \
 	common/conf_value_topic.c \
+	common/digest.c \
+	common/digest.h \
 	common/election_plan.c \
 	common/election_plan.h \
 	common/election_value.c \

@@ -5,6 +5,7 @@ UNIT_LDADD = libsrcommon.a $(CONFUSE_LIBS) $(EVENT_LIBS) $(NATS_LIBS) $(JANSSON_
 	$(CHECK_LIBS) $(LIBS)
 unit_sources = tests/unit/main.c tests/unit/unit.h
 
+include tests/advisory.mk
 include tests/conf.mk
 include tests/nats.mk
 include tests/worker.mk

@@ -1,5 +1,5 @@
-/* SHA-256 by OpenSSL, for `verify`. */
-#include "admin/digest.h"
+/* SHA-256 by OpenSSL. Pure. */
+#include "common/digest.h"
 
 #include <openssl/evp.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SHA-256. A file of its own: OpenSSL's headers and common/error.h both have an ERR_STATE. */
-#ifndef SR_ADMIN_DIGEST_H
-#define SR_ADMIN_DIGEST_H
+#ifndef SR_COMMON_DIGEST_H
+#define SR_COMMON_DIGEST_H
 
 #include <stddef.h>
 
