@@ -81,7 +81,7 @@ clear(enum conf_section_kind kind, void *base)
 	for (size_t i = 0; i < conf_option_count; i++) {
 		const struct conf_option *o = &conf_options[i];
 
-		if (o->kind == kind && (o->flags & CONF_LATER) == 0 && o->type->clear != NULL)
+		if (o->kind == kind && (o->flags & (CONF_LATER | CONF_OLD)) == 0 && o->type->clear != NULL)
 			o->type->clear(o, base);
 	}
 }
@@ -90,6 +90,7 @@ static void
 clear_topic(struct conf_topic *t)
 {
 	clear(CONF_TOPIC, t);
+	clear(CONF_ADVISORY, t);
 	clear(CONF_TLS, &t->source_tls);
 	clear(CONF_TLS, &t->target_tls);
 	free(t->key);

@@ -27,7 +27,7 @@ conf_build_defaults(enum conf_section_kind kind, void *base)
 	for (size_t i = 0; i < conf_option_count; i++) {
 		const struct conf_option *o = &conf_options[i];
 
-		if (o->kind != kind || (o->flags & CONF_LATER) != 0)
+		if (o->kind != kind || (o->flags & (CONF_LATER | CONF_OLD)) != 0)
 			continue;
 		if (o->type->clear != NULL && !o->type->list)
 			*(char **)(void *)((char *)base + o->offset) = xstrdup("");
@@ -148,6 +148,18 @@ first_of(const struct conf_build *b, size_t topic)
 	return (size_t)(first - b->conf->topics);
 }
 
+/* Machines that take turns have to know what the others copied. */
+static void
+fill_in_sampling(struct conf_topic *t)
+{
+	struct conf_sampling *s = &t->sampling;
+
+	if (s->warn_ms == 0)
+		s->warn_ms = s->duration_ms / 2;
+	if (s->inspect != INSPECT_NONE && *t->leader_election_name != '\0')
+		s->gossip = true;
+}
+
 static void
 fill_in(struct conf_build *b)
 {
@@ -161,6 +173,7 @@ fill_in(struct conf_build *b)
 
 		set_if_empty(&t->target_stream, xstrdup(t->stream));
 		set_if_empty(&t->name, default_name(t));
+		fill_in_sampling(t);
 		resolve_tls(c, t, &b->tls[first_of(b, i)]);
 	}
 }
@@ -242,13 +255,25 @@ is_repeated(const struct conf_build *b, const struct conf_option *o, size_t befo
 	const struct conf_token *tokens = b->scan->tokens;
 	bool again = before != CONF_NONE && tokens[before].key != tokens[token].key;
 	bool list = before != CONF_NONE && !again && !o->type->list;
+	const char *first = again ? tokens[tokens[before].key].text : o->name;
 
-	if (again && is_first(b, token))
+	if (again && is_first(b, token) && strcmp(first, o->name) == 0)
 		conf_scan_problem(b->scan, token, "%s: set twice, at %s:%u already, leave one out", o->name,
 				  b->scan->files[tokens[before].file], tokens[before].line);
+	else if (again && is_first(b, token))
+		conf_scan_problem(b->scan, token,
+				  "%s: the same setting as %s, set at %s:%u already, leave one out", o->name,
+				  first, b->scan->files[tokens[before].file], tokens[before].line);
 	if (list)
 		conf_scan_problem(b->scan, token, "%s: takes one value, not a list", o->name);
 	return again || list;
+}
+
+/* An old name stands for its setting in all that comes after. */
+static const struct conf_option *
+setting_of(const struct conf_option *o)
+{
+	return o->same_as == NULL ? o : conf_option_find(o->kind, o->same_as);
 }
 
 static void
@@ -268,7 +293,7 @@ set_value(struct conf_build *b, const struct conf_parsed_value *v)
 			conf_scan_problem(b->scan, t->key, "%s: " CONF_LATER_TEXT ", leave it out", o->name);
 		return;
 	}
-	set_at = &s->set_at[o - conf_options];
+	set_at = &s->set_at[setting_of(o) - conf_options];
 	if (is_repeated(b, o, *set_at, v->token))
 		return;
 	*set_at = v->token;
@@ -377,6 +402,14 @@ conf_build_place(const struct conf_build *b, size_t section, const char *option)
 	const struct conf_option *o = conf_option_find(b->sections[section].kind, option);
 
 	return b->sections[section].set_at[o - conf_options];
+}
+
+const char *
+conf_build_name(const struct conf_build *b, size_t section, const char *option)
+{
+	size_t place = conf_build_place(b, section, option);
+
+	return place == CONF_NONE ? option : b->scan->tokens[b->scan->tokens[place].key].text;
 }
 
 size_t

@@ -47,8 +47,11 @@ struct conf *conf_build_take(struct conf_build *b);
 /* Every text becomes "" or its default, every number its default. */
 void conf_build_defaults(enum conf_section_kind kind, void *base);
 
-/* Token of the value of a setting of that section, or of that topic; CONF_NONE if it was not set. */
+/* Token of the value of a setting of that section, or of that topic, by whichever of its names; CONF_NONE if
+ * it was not set. */
 size_t conf_build_place(const struct conf_build *b, size_t section, const char *option);
 size_t conf_build_topic_place(const struct conf_build *b, size_t topic, const char *option);
+/* The name that it was set by. */
+const char *conf_build_name(const struct conf_build *b, size_t section, const char *option);
 
 #endif

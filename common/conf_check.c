@@ -11,6 +11,7 @@
 
 #include "common/array.h"
 #include "common/conf_check_election.h"
+#include "common/conf_check_sampling.h"
 #include "common/conf_partition.h"
 #include "common/nats/endpoint.h"
 #include "common/proto.h"
@@ -208,6 +209,7 @@ check_topic(const struct conf_build *b, size_t i, const struct checked_topic *c)
 	check_mapping(b, i);
 	check_dead_letter(b, i);
 	check_name(b, i);
+	conf_check_sampling(b, i);
 	check_size(b, i);
 	if (!c->connectable)
 		return;

@@ -128,6 +128,7 @@ conf_write_manual(struct strbuf *out)
 {
 	add_kind(out, CONF_TOP, "Top level");
 	add_kind(out, CONF_TOPIC, "Section topic");
+	add_kind(out, CONF_ADVISORY, "Section advisory");
 	add_kind(out, CONF_TLS, "Sections tls, source_tls and target_tls");
 	add_kind(out, CONF_ELECTION, "Section election");
 	add_kind(out, CONF_HEARTBEAT, "Section heartbeat");

@@ -8,6 +8,7 @@
 
 #include "common/array.h"
 #include "common/conf_value.h"
+#include "common/subject.h"
 
 static const char *const loglevels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const logformats[] = {"text", "json", NULL};
@@ -15,10 +16,13 @@ static const char *const source_resets[] = {"halt", "restart", NULL};
 static const char *const target_resets[] = {"restart", "continue", "halt", NULL};
 static const char *const target_writers[] = {"auto", "exclusive", "shared", NULL};
 static const char *const rejects[] = {"halt", "dead_letter", "skip", NULL};
+static const char *const advisory_clusters[] = {"source", "target", NULL};
+static const char *const advisory_schemas[] = {"v2", "v1", NULL};
 
 _Static_assert(LOG_LEVEL_ERROR == 3 && LOG_FORMAT_JSON == 1, "names of log levels and formats");
 _Static_assert(SOURCE_RESET_RESTART == 1 && TARGET_RESET_HALT == 2, "names of resets");
 _Static_assert(TARGET_WRITERS_SHARED == 2 && REJECT_SKIP == 2, "names of writers and rejects");
+_Static_assert(ADVISORY_TARGET == 1 && ADVISORY_V1 == 1, "names of clusters and schemas");
 
 #define SECOND_MS INT64_C(1000)
 #define MINUTE_MS (60 * SECOND_MS)
@@ -39,6 +43,9 @@ _Static_assert(TARGET_WRITERS_SHARED == 2 && REJECT_SKIP == 2, "names of writers
 #define SUBJECT(field)                                                                                       \
 	.kind = CONF_HEARTBEAT_SUBJECT, .reload = CONF_RELOAD_WORKER,                                        \
 	.offset = offsetof(struct conf_heartbeat_subject, field)
+/* Its fields are among those of the topic. */
+#define ADVISORY(field)                                                                                      \
+	.kind = CONF_ADVISORY, .reload = CONF_RELOAD_WORKER, .offset = offsetof(struct conf_topic, field)
 #define LATER(section, key)                                                                                  \
 	{                                                                                                    \
 		.kind = section, .name = key, .type = &conf_type_text, .flags = CONF_LATER                   \
@@ -153,6 +160,47 @@ const struct conf_option conf_options[] = {
      .flags = CONF_MAP,
      .doc = "Keep Nats-Rollup headers where the target allows rollup; they delete messages there."},
 
+    /* sampling */
+    {TOPIC(sampling.field), .name = "inspect_field", .type = &conf_type_inspect_field,
+     .flags = CONF_MAP | CONF_SAMPLED,
+     .doc = "Copy only samples: of the messages with the same value in this field of their JSON, one in "
+	    "inspect_duration. A dotted path, as in data.host. See SAMPLING, also for the two settings that "
+	    "can stand in its place."},
+    {TOPIC(sampling.field), .name = "inspect", .type = &conf_type_inspect_field, .flags = CONF_OLD,
+     .same_as = "inspect_field", .doc = "Old name of inspect_field."},
+    {TOPIC(sampling.header), .name = "inspect_header", .type = &conf_type_inspect_header,
+     .flags = CONF_MAP | CONF_SAMPLED, .doc = "The same by the value of this header."},
+    {TOPIC(sampling.subject_token), .name = "inspect_subject_token", .type = &conf_type_inspect_token,
+     .min = 1, .max = SUBJECT_MAX / 2, .flags = CONF_MAP | CONF_SAMPLED,
+     .doc = "The same by this word of the subject, counted from 1; -1 for the whole subject."},
+    {TOPIC(sampling.force_field), .name = "inspect_force_field", .type = &conf_type_json_path,
+     .flags = CONF_MAP | CONF_SAMPLED,
+     .doc = "Copy a message in any case in whose JSON this field, a dotted path, is true."},
+    {TOPIC(sampling.force_field), .name = "update_flag", .type = &conf_type_json_path, .flags = CONF_OLD,
+     .same_as = "inspect_force_field", .doc = "Old name of inspect_force_field."},
+    {TOPIC(sampling.duration_ms), .name = "inspect_duration", .type = &conf_type_duration, .min = SECOND_MS,
+     .max = CENTURY, .flags = CONF_MAP | CONF_SAMPLED,
+     .doc = "How often a message of each value is copied, less up to a tenth that differs by the value, and "
+	    "how long a value that is not seen is remembered. Required for sampling."},
+    {TOPIC(sampling.duration_ms), .name = "age", .type = &conf_type_duration, .min = SECOND_MS,
+     .max = CENTURY, .flags = CONF_OLD, .same_as = "inspect_duration",
+     .doc = "Old name of inspect_duration."},
+    {TOPIC(sampling.warn_ms), .name = "warn_duration", .type = &conf_type_duration, .min = 100,
+     .max = CENTURY, .flags = CONF_SAMPLED,
+     .doc = "A value that is not seen for so long has fallen silent. Below inspect_duration, by default half "
+	    "of it."},
+    {TOPIC(sampling.size_trigger), .name = "size_trigger", .type = &conf_type_size,
+     .flags = CONF_MAP | CONF_SAMPLED,
+     .doc = "Copy a message in any case whose size differs by so much or more from that of the last one of "
+	    "the same value."},
+    {TOPIC(sampling.max_values), .name = "inspect_max_values", .type = &conf_type_count, .initial = "2000000",
+     .min = 1, .max = 100000000, .flags = CONF_MAP | CONF_SAMPLED,
+     .doc = "Most values that are remembered. Messages of further ones are all copied and counted."},
+    {TOPIC(sampling.gossip), .name = "gossip", .type = &conf_type_bool, .initial = "false",
+     .flags = CONF_SAMPLED,
+     .doc = "Tell other replicators of the same topic what was seen and copied, by messages on the source, "
+	    "and hear it from them. Always so with leader_election_name."},
+
     /* election */
     {TOPIC(leader_election_name), .name = "leader_election_name", .type = &conf_type_key,
      .flags = CONF_ELECT | CONF_PARTITION,
@@ -202,24 +250,13 @@ const struct conf_option conf_options[] = {
      .reload = CONF_RELOAD_LIVE,
      .doc = "Accepted and without effect: the copy is as fast from either side."},
 
-    /* later: NATS Streaming, pools, sampling */
+    /* later: NATS Streaming, pools */
     LATER(CONF_TOPIC, "topic"),
     LATER(CONF_TOPIC, "source_cluster_id"),
     LATER(CONF_TOPIC, "target_topic"),
     LATER(CONF_TOPIC, "target_cluster_id"),
     LATER(CONF_TOPIC, "queued"),
     LATER(CONF_TOPIC, "queue_group"),
-    LATER(CONF_TOPIC, "inspect_field"),
-    LATER(CONF_TOPIC, "inspect_header"),
-    LATER(CONF_TOPIC, "inspect_subject_token"),
-    LATER(CONF_TOPIC, "inspect_force_field"),
-    LATER(CONF_TOPIC, "inspect_duration"),
-    LATER(CONF_TOPIC, "warn_duration"),
-    LATER(CONF_TOPIC, "size_trigger"),
-    LATER(CONF_TOPIC, "gossip"),
-    LATER(CONF_TOPIC, "inspect"),
-    LATER(CONF_TOPIC, "age"),
-    LATER(CONF_TOPIC, "update_flag"),
 
     {TLS(ca), .name = "ca", .type = &conf_type_path,
      .doc = "File of certificates that the server's must be signed by; without it, those of the system."},
@@ -265,16 +302,26 @@ const struct conf_option conf_options[] = {
     {SUBJECT(interval_ms), .name = "interval", .type = &conf_type_duration, .min = 100, .max = DAY_MS,
      .doc = "How often a heartbeat is published to this subject, by default as often as to the others."},
 
+    {ADVISORY(sampling.advisory.subject), .name = "subject", .type = &conf_type_advisory_subject,
+     .flags = CONF_REQUIRED | CONF_PARTITION,
+     .doc = "Subject to publish to; %s in it is replaced by the event, %v by the value."},
+    {ADVISORY(sampling.advisory.subject), .name = "target", .type = &conf_type_advisory_subject,
+     .flags = CONF_OLD | CONF_PARTITION, .same_as = "subject", .doc = "Old name of subject."},
+    {ADVISORY(sampling.advisory.cluster), .name = "cluster", .type = &conf_type_choice, .initial = "source",
+     .choices = advisory_clusters, .doc = "To which end it is published."},
+    {ADVISORY(sampling.advisory.reliable), .name = "reliable", .type = &conf_type_bool, .initial = "false",
+     .doc = "A stream there stores advisories: each is sent until that is acknowledged, up to 10 times, also "
+	    "over restarts, and the stream drops what it has already."},
+    {ADVISORY(sampling.advisory.schema), .name = "schema", .type = &conf_type_choice, .initial = "v2",
+     .choices = advisory_schemas, .doc = "Form of the messages."},
+    {ADVISORY(sampling.warn_ms), .name = "warn_duration", .type = &conf_type_duration, .min = 100,
+     .max = CENTURY, .flags = CONF_OLD, .doc = "The same as warn_duration of the topic."},
+    {ADVISORY(sampling.warn_ms), .name = "age", .type = &conf_type_duration, .min = 100, .max = CENTURY,
+     .flags = CONF_OLD, .same_as = "warn_duration", .doc = "Old name of warn_duration."},
+
     LATER(CONF_CHORIA, "seed_file"),
     LATER(CONF_CHORIA, "jwt_file"),
     LATER(CONF_CHORIA, "collective"),
-    LATER(CONF_ADVISORY, "subject"),
-    LATER(CONF_ADVISORY, "cluster"),
-    LATER(CONF_ADVISORY, "reliable"),
-    LATER(CONF_ADVISORY, "schema"),
-    LATER(CONF_ADVISORY, "target"),
-    LATER(CONF_ADVISORY, "age"),
-    LATER(CONF_ADVISORY, "warn_duration"),
 };
 const size_t conf_option_count = array_len(conf_options);
 
@@ -285,7 +332,8 @@ const struct conf_section conf_sections[] = {
     {CONF_TOPIC, CONF_TLS, "tls", false, false, "Files for TLS to source and target of the topic."},
     {CONF_TOPIC, CONF_TLS, "source_tls", false, false, "The same for its source alone."},
     {CONF_TOPIC, CONF_TLS, "target_tls", false, false, "The same for its target alone."},
-    {CONF_TOPIC, CONF_ADVISORY, "advisory", false, true, NULL},
+    {CONF_TOPIC, CONF_ADVISORY, "advisory", false, false,
+     "Tell of values that are new, fall silent, come back and are forgotten: see SAMPLING."},
     {CONF_TOPIC, CONF_CHORIA, "choria", false, true, NULL},
     {CONF_TOPIC, CONF_CHORIA, "source_choria", false, true, NULL},
     {CONF_TOPIC, CONF_CHORIA, "target_choria", false, true, NULL},
@@ -394,10 +442,10 @@ conf_option_home(const char *name)
 	static const struct {
 		enum conf_section_kind kind;
 		const char *words;
-	} homes[] = {
-	    {CONF_TOP, "at the top level"},           {CONF_TOPIC, "in a topic section"},
-	    {CONF_TLS, "in a tls section"},           {CONF_ELECTION, "in section election"},
-	    {CONF_HEARTBEAT, "in section heartbeat"}, {CONF_HEARTBEAT_HEADER, "in a header section"}};
+	} homes[] = {{CONF_TOP, "at the top level"},           {CONF_TOPIC, "in a topic section"},
+		     {CONF_TLS, "in a tls section"},           {CONF_ELECTION, "in section election"},
+		     {CONF_HEARTBEAT, "in section heartbeat"}, {CONF_HEARTBEAT_HEADER, "in a header section"},
+		     {CONF_ADVISORY, "in section advisory"}};
 
 	for (size_t i = 0; i < array_len(homes); i++)
 		if (conf_option_find(homes[i].kind, name) != NULL ||

@@ -22,9 +22,9 @@ enum conf_section_kind {
 	CONF_HEARTBEAT,
 	CONF_HEARTBEAT_HEADER,
 	CONF_HEARTBEAT_SUBJECT,
+	CONF_ADVISORY, /* fills fields of its topic */
 	/* of later versions */
 	CONF_CHORIA,
-	CONF_ADVISORY,
 	CONF_KIND_COUNT,
 	CONF_KIND_UNKNOWN = CONF_KIND_COUNT,
 	CONF_KIND_LATER = CONF_CHORIA, /* this and those behind it */
@@ -52,6 +52,9 @@ enum conf_reload {
 #define CONF_MAP       0x4u  /* decides which source message goes where */
 #define CONF_ELECT     0x8u  /* an elector has to know it */
 #define CONF_PARTITION 0x10u /* {{partition}} in it is replaced by the number of the partition */
+#define CONF_SAMPLED                                                                                         \
+	0x20u          /* only of a topic with an inspector: an error in others, and not printed of them */
+#define CONF_OLD 0x40u /* another name or place for a setting: read, never printed */
 
 struct conf_option {
 	enum conf_section_kind kind;
@@ -62,6 +65,7 @@ struct conf_option {
 	const char *const *choices; /* of a choice: names in the order of the enum, NULL at the end */
 	size_t offset;              /* of the field in the struct of its kind of section: struct conf, … */
 	unsigned int flags;
+	const char *same_as; /* of an old name: the setting of the same section that it means */
 	enum conf_reload reload;
 	const char *doc; /* for the manual, without the default and bounds, which are written from above */
 };

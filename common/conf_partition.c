@@ -96,7 +96,8 @@ conf_partition_reason(const struct conf_build *b, const struct conf_option *o, s
 
 	if (held && (o->flags & CONF_PARTITION) == 0)
 		return "{{partition}} can stand in filter_subject, name, dead_letter_subject, "
-		       "leader_election_name, election_key and the texts of the target only";
+		       "leader_election_name, election_key, the subject of advisories and the texts of the "
+		       "target only";
 	if (held && b->partitions[section] == 0)
 		return "{{partition}} in a topic without partitions, set partitions or leave it out";
 	if ((o->flags & CONF_PARTITION) != 0 && b->partitions[section] != 0 && has_other_braces(value))

@@ -9,6 +9,19 @@
 #include "common/conf_value.h"
 #include "common/text.h"
 
+/* Of a topic that is not sampled nothing is printed that only such a one may have. */
+static bool
+is_printed(const struct conf_option *o, enum conf_section_kind kind, const void *base, unsigned int flags)
+{
+	const struct conf_topic *topic = base;
+
+	if (o->kind != kind || (o->flags & (CONF_LATER | CONF_OLD)) != 0)
+		return false;
+	if ((o->flags & CONF_SAMPLED) != 0 && topic->sampling.inspect == INSPECT_NONE)
+		return false;
+	return flags == 0 || (o->flags & flags) != 0;
+}
+
 /* flags: only settings that have any of them; 0 for all. */
 static void
 print_options(enum conf_section_kind kind, const void *base, unsigned int flags, enum conf_print_mode mode,
@@ -18,8 +31,7 @@ print_options(enum conf_section_kind kind, const void *base, unsigned int flags,
 		const struct conf_option *o = &conf_options[i];
 		size_t start = out->len;
 
-		if (o->kind != kind || (o->flags & CONF_LATER) != 0 ||
-		    (flags != 0 && (o->flags & flags) == 0))
+		if (!is_printed(o, kind, base, flags))
 			continue;
 		strbuf_addf(out, "%s%s = ", indent, o->name);
 		if (o->type->print(o, base, mode, out)) {
@@ -43,12 +55,24 @@ print_tls(const char *name, const struct conf_tls *tls, enum conf_print_mode mod
 }
 
 static void
+print_advisory(const struct conf_topic *t, enum conf_print_mode mode, struct strbuf *out)
+{
+	if (!t->sampling.advisory.set)
+		return;
+	strbuf_adds(out, "\tadvisory {\n");
+	print_options(CONF_ADVISORY, t, 0, mode, "\t\t", out);
+	strbuf_adds(out, "\t}\n");
+}
+
+static void
 print_topic(const struct conf_topic *t, unsigned int flags, enum conf_print_mode mode, struct strbuf *out)
 {
 	strbuf_adds(out, "\ntopic ");
 	conf_lex_quote(t->key, out);
 	strbuf_adds(out, " {\n");
 	print_options(CONF_TOPIC, t, flags, mode, "\t", out);
+	if (flags == 0)
+		print_advisory(t, mode, out);
 	print_tls("source_tls", &t->source_tls, mode, "\t", "\t\t", out);
 	print_tls("target_tls", &t->target_tls, mode, "\t", "\t\t", out);
 	strbuf_adds(out, "}\n");

@@ -82,6 +82,7 @@ add_topic(struct conf_build *b, size_t section, char *key)
 	b->conf->topic_count = b->topic_count;
 	b->topic_sections[i] = section;
 	conf_build_defaults(CONF_TOPIC, t);
+	conf_build_defaults(CONF_ADVISORY, t);
 	conf_build_defaults(CONF_TLS, &b->tls[i].both);
 	conf_build_defaults(CONF_TLS, &b->tls[i].source);
 	conf_build_defaults(CONF_TLS, &b->tls[i].target);
@@ -148,17 +149,6 @@ add_subject(struct conf_build *b, size_t section)
 	return s;
 }
 
-static bool
-header_name_valid(const char *name)
-{
-	size_t len = strlen(name);
-
-	for (const char *p = name; *p != '\0'; p++)
-		if ((unsigned char)*p <= ' ' || (unsigned char)*p >= 0x7f || *p == ':')
-			return false;
-	return len > 0 && len <= SUBJECT_NAME_MAX;
-}
-
 /* Two of them are written in any case. */
 static void
 check_header_name(const struct conf_build *b, size_t section, const char *name)
@@ -167,10 +157,8 @@ check_header_name(const struct conf_build *b, size_t section, const char *name)
 
 	if (b->scan->tokens[b->scan->sections[section].title].bad)
 		return;
-	if (!header_name_valid(name))
-		conf_scan_section_problem(b->scan, section,
-					  "no valid name of a header: 1 to 255 ASCII characters, without "
-					  "blanks and colons");
+	if (!conf_header_name_valid(name))
+		conf_scan_section_problem(b->scan, section, CONF_HEADER_NAME_TEXT);
 	for (size_t i = 0; i < array_len(own); i++)
 		if (strcasecmp(own[i], name) == 0)
 			conf_scan_section_problem(b->scan, section,
@@ -230,6 +218,19 @@ open_tls(struct conf_build *b, size_t section)
 	return tls;
 }
 
+/* It fills fields of its topic, of all partitions if there are any. */
+static struct conf_topic *
+open_advisory(struct conf_build *b, size_t section)
+{
+	size_t parent = b->scan->sections[section].parent;
+	struct conf_topic *topics = b->sections[parent].base;
+
+	b->partitions[section] = b->partitions[parent];
+	for (size_t i = 0; i == 0 || i < b->partitions[section]; i++)
+		topics[i].sampling.advisory.set = true;
+	return topics;
+}
+
 /* Makes room for what the section sets; NULL if it is not looked at. */
 static void *
 open_kind(struct conf_build *b, size_t section, enum conf_section_kind kind)
@@ -248,6 +249,8 @@ open_kind(struct conf_build *b, size_t section, enum conf_section_kind kind)
 		return add_header(b, section);
 	case CONF_HEARTBEAT_SUBJECT:
 		return add_subject(b, section);
+	case CONF_ADVISORY:
+		return open_advisory(b, section);
 	default:
 		return NULL;
 	}

@@ -64,10 +64,21 @@ conf_word_valid(const char *text, const char *also)
 	return true;
 }
 
+bool
+conf_header_name_valid(const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *p = name; *p != '\0'; p++)
+		if ((unsigned char)*p <= ' ' || (unsigned char)*p >= 0x7f || *p == ':')
+			return false;
+	return len > 0 && len <= SUBJECT_NAME_MAX;
+}
+
 /* ---- texts ----------------------------------------------------------------------------------------- */
 
-static int
-set_text(const struct conf_option *o, const char *text, void *base)
+int
+conf_value_set_text(const struct conf_option *o, const char *text, void *base)
 {
 	char **field = FIELD(char *, o, base);
 
@@ -80,12 +91,13 @@ static int
 parse_text(const struct conf_option *o, const char *text, void *base, struct error *e)
 {
 	(void)e;
-	return set_text(o, text, base);
+	return conf_value_set_text(o, text, base);
 }
 
 /* Empty is not set, unless that is what the default says. */
-static bool
-print_text(const struct conf_option *o, const void *base, enum conf_print_mode mode, struct strbuf *out)
+bool
+conf_value_print_text(const struct conf_option *o, const void *base, enum conf_print_mode mode,
+		      struct strbuf *out)
 {
 	const char *text = *CONST_FIELD(char *, o, base);
 
@@ -96,8 +108,8 @@ print_text(const struct conf_option *o, const void *base, enum conf_print_mode m
 	return true;
 }
 
-static void
-clear_text(const struct conf_option *o, void *base)
+void
+conf_value_clear_text(const struct conf_option *o, void *base)
 {
 	char **field = FIELD(char *, o, base);
 
@@ -112,7 +124,7 @@ parse_site(const struct conf_option *o, const char *text, void *base, struct err
 		return error_set(
 		    e, ERR_CONFIG,
 		    "no name of a site: up to 255 characters, without blanks, commas and colons");
-	return set_text(o, text, base);
+	return conf_value_set_text(o, text, base);
 }
 
 static int
@@ -121,7 +133,7 @@ parse_name(const struct conf_option *o, const char *text, void *base, struct err
 	if (*text != '\0' && !subject_name_valid(text))
 		return error_set(e, ERR_CONFIG,
 				 "no valid name: up to 255 characters, without blanks and any of . * > / \\");
-	return set_text(o, text, base);
+	return conf_value_set_text(o, text, base);
 }
 
 static int
@@ -131,7 +143,7 @@ parse_subject(const struct conf_option *o, const char *text, void *base, struct 
 		return error_set(
 		    e, ERR_CONFIG,
 		    "no valid subject: words between dots, none empty, without blanks and wildcards");
-	return set_text(o, text, base);
+	return conf_value_set_text(o, text, base);
 }
 
 static bool
@@ -159,7 +171,7 @@ parse_prefix(const struct conf_option *o, const char *text, void *base, struct e
 		return error_set(
 		    e, ERR_CONFIG,
 		    "cannot begin a subject: words between dots, none empty, without blanks and wildcards");
-	return set_text(o, text, base);
+	return conf_value_set_text(o, text, base);
 }
 
 static int
@@ -168,7 +180,7 @@ parse_remove(const struct conf_option *o, const char *text, void *base, struct e
 	if (text[strcspn(text, " \t")] != '\0' || has_wildcard(text))
 		return error_set(e, ERR_CONFIG,
 				 "can stand in no subject, which has neither blanks nor wildcards");
-	return set_text(o, text, base);
+	return conf_value_set_text(o, text, base);
 }
 
 static int
@@ -182,7 +194,7 @@ parse_adopt(const struct conf_option *o, const char *text, void *base, struct er
 	if (*text != '\0' && !valid)
 		return error_set(e, ERR_CONFIG,
 				 "want site:topic, the names that stand in the copies' headers");
-	return set_text(o, text, base);
+	return conf_value_set_text(o, text, base);
 }
 
 static int
@@ -193,7 +205,7 @@ parse_key(const struct conf_option *o, const char *text, void *base, struct erro
 		    e, ERR_CONFIG,
 		    "no valid key: up to 255 letters, digits and any of - _ / = . with no dot at "
 		    "the ends and no two in a row");
-	return set_text(o, text, base);
+	return conf_value_set_text(o, text, base);
 }
 
 static int
@@ -202,7 +214,7 @@ parse_bucket(const struct conf_option *o, const char *text, void *base, struct e
 	if (!subject_bucket_valid(text))
 		return error_set(e, ERR_CONFIG,
 				 "no valid name of a bucket: up to 200 letters, digits and any of - _");
-	return set_text(o, text, base);
+	return conf_value_set_text(o, text, base);
 }
 
 static int
@@ -213,7 +225,7 @@ parse_url(const struct conf_option *o, const char *text, void *base, struct erro
 	if (endpoint_parse(text, NULL, &ep, e) != 0)
 		return -1;
 	endpoint_fini(&ep);
-	return set_text(o, text, base);
+	return conf_value_set_text(o, text, base);
 }
 
 static bool
@@ -368,8 +380,12 @@ print_size_number(int64_t value, struct strbuf *out)
 static bool
 print_size(const struct conf_option *o, const void *base, enum conf_print_mode mode, struct strbuf *out)
 {
+	uint64_t bytes = *CONST_FIELD(uint64_t, o, base);
+
 	(void)mode;
-	print_size_number((int64_t)*CONST_FIELD(uint64_t, o, base), out);
+	if (bytes == 0 && o->initial == NULL)
+		return false;
+	print_size_number((int64_t)bytes, out);
 	return true;
 }
 
@@ -472,7 +488,8 @@ print_choice(const struct conf_option *o, const void *base, enum conf_print_mode
 
 #define TEXT_TYPE(argument_, parse_)                                                                         \
 	{                                                                                                    \
-		.argument = argument_, .parse = parse_, .print = print_text, .clear = clear_text             \
+		.argument = argument_, .parse = parse_, .print = conf_value_print_text,                      \
+		.clear = conf_value_clear_text                                                               \
 	}
 
 const struct conf_type conf_type_text = TEXT_TYPE("text", parse_text);
@@ -485,8 +502,11 @@ const struct conf_type conf_type_remove = TEXT_TYPE("text", parse_remove);
 const struct conf_type conf_type_adopt = TEXT_TYPE("site:topic", parse_adopt);
 const struct conf_type conf_type_key = TEXT_TYPE("key", parse_key);
 const struct conf_type conf_type_bucket = TEXT_TYPE("name", parse_bucket);
-const struct conf_type conf_type_url = {
-    .argument = "urls", .secret = true, .parse = parse_url, .print = print_url, .clear = clear_text};
+const struct conf_type conf_type_url = {.argument = "urls",
+					.secret = true,
+					.parse = parse_url,
+					.print = print_url,
+					.clear = conf_value_clear_text};
 const struct conf_type conf_type_filters = {.argument = "filters",
 					    .list = true,
 					    .parse = parse_filters,

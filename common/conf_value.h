@@ -33,7 +33,8 @@ extern const struct conf_type conf_type_text, conf_type_path, conf_type_site, co
     conf_type_duration, conf_type_size, conf_type_count, conf_type_rate, conf_type_choice,
     conf_type_start_sequence, conf_type_start_time, conf_type_start_delta, conf_type_start_at_end,
     conf_type_resume, conf_type_adopt, conf_type_key, conf_type_bucket, conf_type_one_worker,
-    conf_type_partitions, conf_type_tls_scheme, conf_type_ignored;
+    conf_type_partitions, conf_type_tls_scheme, conf_type_ignored, conf_type_inspect_field,
+    conf_type_inspect_header, conf_type_inspect_token, conf_type_json_path, conf_type_advisory_subject;
 
 #define CONF_LATER_TEXT "not supported in this version"
 
@@ -45,6 +46,16 @@ int conf_value_check_bounds(const struct conf_option *o, int64_t value, struct e
 /* Printers of numbers, as struct conf_type has them. */
 void conf_value_count_number(int64_t value, struct strbuf *out);
 void conf_value_duration_number(int64_t value, struct strbuf *out);
+
+/* What the types of texts are made of; set keeps a copy. */
+int conf_value_set_text(const struct conf_option *o, const char *text, void *base);
+bool conf_value_print_text(const struct conf_option *o, const void *base, enum conf_print_mode mode,
+			   struct strbuf *out);
+void conf_value_clear_text(const struct conf_option *o, void *base);
+
+#define CONF_HEADER_NAME_TEXT                                                                                \
+	"no valid name of a header: 1 to 255 ASCII characters, without blanks and colons"
+bool conf_header_name_valid(const char *name);
 
 /* Whether the text can stand in headers and between others: no blank, control character, or any of also. */
 bool conf_word_valid(const char *text, const char *also);

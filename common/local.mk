@@ -16,6 +16,8 @@ libsrcommon_a_SOURCES = \
 	common/conf_check.h \
 	common/conf_check_election.c \
 	common/conf_check_election.h \
+	common/conf_check_sampling.c \
+	common/conf_check_sampling.h \
 	common/conf_lex.c \
 	common/conf_lex.h \
 	common/conf_manual.c \
@@ -34,6 +36,7 @@ libsrcommon_a_SOURCES = \
 	common/conf_sections.h \
 	common/conf_value.c \
 	common/conf_value.h \
+	common/conf_value_sampling.c \
 	common/conf_value_topic.c \
 	common/digest.c \
 	common/digest.h \

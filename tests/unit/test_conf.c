@@ -581,7 +581,7 @@ START_TEST(manual_has_every_setting)
 		if ((o->flags & CONF_LATER) == 0)
 			ck_assert_msg(strstr(manual.data, item) != NULL, "%s", o->name);
 	}
-	ck_assert_ptr_null(strstr(manual.data, "inspect_field"));
+	ck_assert_ptr_null(strstr(manual.data, "queue_group"));
 	strbuf_fini(&manual);
 }
 END_TEST
