@@ -52,6 +52,8 @@ libsrcommon_a_SOURCES = \
 	common/header.h \
 	common/jsack.c \
 	common/jsack.h \
+	common/json_scan.c \
+	common/json_scan.h \
 	common/log.c \
 	common/log.h \
 	common/origin.c \
@@ -63,6 +65,8 @@ libsrcommon_a_SOURCES = \
 	common/proto_election.c \
 	common/proto_payload.c \
 	common/proto_sample.c \
+	common/sample_value.c \
+	common/sample_value.h \
 	common/strbuf.c \
 	common/strbuf.h \
 	common/subject.c \

@@ -22,6 +22,7 @@ unit_tests = \
 	test_endpoint \
 	test_header \
 	test_jsack \
+	test_json_scan \
 	test_leaders \
 	test_log \
 	test_origin \
@@ -29,6 +30,7 @@ unit_tests = \
 	test_proto_sample \
 	test_reload \
 	test_restart \
+	test_sample_value \
 	test_state \
 	test_status_table \
 	test_step_down \
@@ -77,6 +79,14 @@ test_header_LDADD = $(UNIT_LDADD)
 test_jsack_SOURCES = tests/unit/test_jsack.c $(unit_sources)
 test_jsack_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_jsack_LDADD = $(UNIT_LDADD)
+
+test_json_scan_SOURCES = tests/unit/test_json_scan.c $(unit_sources)
+test_json_scan_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_json_scan_LDADD = $(UNIT_LDADD)
+
+test_sample_value_SOURCES = tests/unit/test_sample_value.c $(unit_sources)
+test_sample_value_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_sample_value_LDADD = $(UNIT_LDADD)
 
 test_origin_SOURCES = tests/unit/test_origin.c $(unit_sources)
 test_origin_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
