@@ -50,6 +50,9 @@ static const struct rule rules[] = {
      "of an earlier hop; exactly one of our own is written"},
     {ORIGIN_PATH_HEADER, HEADER_REMOVE, NULL, ALWAYS, "written anew with this site added",
      "the sites a message has been through, one line"},
+    {ORIGIN_VALUE_HEADER, HEADER_REMOVE, NULL, ALWAYS,
+     "written anew where the copy does not show it otherwise",
+     "the value that a sampled copy was made of, to be read back by its own topic"},
     {"Nats-Msg-Id", HEADER_RENAME, ORIGIN_MSG_ID_HEADER, ALWAYS, "renamed " ORIGIN_MSG_ID_HEADER,
      "the target's duplicate window must not swallow a message that the source kept"},
     {"Nats-Stream-Source", HEADER_RENAME, NULL, ALWAYS, RENAMED_OURS, WHY_STREAM_ONLY},
@@ -444,8 +447,8 @@ header_path_append(const char *block, size_t len, const char *own_site, struct s
 static bool
 is_own_line(const char *block, size_t at, size_t end)
 {
-	static const char *const own[] = {ORIGIN_HEADER, ORIGIN_PATH_HEADER, "Nats-Expected-Last-Sequence",
-					  "Nats-Msg-Id"};
+	static const char *const own[] = {ORIGIN_HEADER, ORIGIN_PATH_HEADER, ORIGIN_VALUE_HEADER,
+					  "Nats-Expected-Last-Sequence", "Nats-Msg-Id"};
 	struct header_line line;
 
 	if (!split_line(block, at, end, &line))

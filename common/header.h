@@ -80,7 +80,7 @@ void header_path_append(const char *block, size_t len, const char *own_site, str
 
 /*
  * The comparison of `verify`: whether target is what header_copy_lines and our own lines would make of
- * source. Own lines (origin, path, Nats-Expected-Last-Sequence, our Nats-Msg-Id) are left out on the
+ * source. Own lines (origin, path, value, Nats-Expected-Last-Sequence, our Nats-Msg-Id) are left out on the
  * target's side. policy rows that depend on the target are tried both ways.
  */
 bool header_equal_after_copy(const char *source, size_t source_len, const char *target, size_t target_len);

@@ -17,6 +17,7 @@
 #define ORIGIN_PREVIOUS_HEADER "Choria-SR-Previous-Source"
 #define ORIGIN_PATH_HEADER     "Choria-SR-Path"
 #define ORIGIN_MSG_ID_HEADER   "Choria-SR-Msg-Id"
+#define ORIGIN_VALUE_HEADER    "Choria-SR-Value" /* of a sampled copy that does not show its value otherwise */
 
 struct origin {
 	char stream[256];

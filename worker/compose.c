@@ -18,6 +18,7 @@
 
 #define EXPECTED_LAST_LINE "Nats-Expected-Last-Sequence: "
 #define MSG_ID_LINE        "Nats-Msg-Id: "
+#define VALUE_LINE         ORIGIN_VALUE_HEADER ": "
 
 struct composer {
 	const struct conf *conf;
@@ -112,6 +113,11 @@ add_origin(struct composer *c, const struct compose_source *m)
 	add_number(&c->lines, m->seq);
 	strbuf_add(&c->lines, c->origin_mid.data, c->origin_mid.len);
 	add_number(&c->lines, (uint64_t)m->stored_ms);
+	strbuf_add(&c->lines, "\r\n", 2);
+	if (m->value == NULL)
+		return;
+	strbuf_add(&c->lines, VALUE_LINE, sizeof VALUE_LINE - 1);
+	strbuf_adds(&c->lines, m->value);
 	strbuf_add(&c->lines, "\r\n", 2);
 }
 

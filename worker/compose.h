@@ -33,6 +33,7 @@ struct compose_source {
 	size_t headers_len;
 	uint64_t seq;
 	int64_t stored_ms;
+	const char *value; /* of a sampled message whose copy is to carry it in a header; NULL for none */
 };
 
 enum compose_mode {

@@ -153,8 +153,8 @@ publish(struct replicator *r, const struct sink_message *out, bool reply, uint64
 static bool
 compose(struct replicator *r, struct copy *c)
 {
-	const struct compose_source source = {c->m->subject, c->m->headers, c->m->headers_len, c->seq,
-					      c->stored_ms};
+	const struct compose_source source = {c->m->subject, c->m->headers, c->m->headers_len,
+					      c->seq,        c->stored_ms,  NULL};
 	size_t size;
 
 	c->out.subject = compose_subject(r->composer, c->m->subject);

@@ -442,11 +442,19 @@ is_pair(const struct position_facts *f)
 	return !memory_of_this_target(f) || memory_floor(f) == f->memory.target_seq;
 }
 
+bool
+position_map_varies(const struct conf_topic *topic)
+{
+	return topic->max_age_ms > 0 || topic->sampling.inspect != INSPECT_NONE;
+}
+
 /* Nobody can count so far; but if the source's consumer has no answer outstanding, it knows. */
 static bool
 from_whole_floor(const struct position_facts *f, uint64_t seq, struct position *out)
 {
-	if (!f->elected || f->memory_is_own || !f->have_floor || !f->floor_is_all || f->floor < seq)
+	bool others = f->elected && !f->memory_is_own, sampled = f->topic->sampling.inspect != INSPECT_NONE;
+
+	if ((!others && !sampled) || !f->have_floor || !f->floor_is_all || f->floor < seq)
 		return false;
 	go_from(out, f->floor, "from the source's consumer, all of which is acknowledged");
 	return true;
@@ -470,10 +478,10 @@ count_from_pair(const struct position_facts *f, struct position *out)
 		end = at + f->memory.in_flight;
 	}
 	behind = f->target->last_seq - at;
-	/* max_age: what was skipped then cannot be told from what would be skipped now. */
+	/* What was skipped then cannot be told from what would be skipped now. */
 	if (f->target->last_seq > end ||
 	    ((behind > 0 || !is_pair(f)) &&
-	     (!growth_is_ours(f, at) || !same_settings(f) || f->topic->max_age_ms > 0))) {
+	     (!growth_is_ours(f, at) || !same_settings(f) || position_map_varies(f->topic)))) {
 		if (!from_whole_floor(f, seq, out))
 			halt_between(f, seq, at, out);
 		return;
@@ -705,8 +713,9 @@ same_map(const struct position_facts *f, const struct position *out)
 
 	if (f->elected && !f->memory_is_own && f->map_in_doubt)
 		return false;
-	return (memory_of_this_target(f) || others_same) && same_settings(f) && f->topic->max_age_ms == 0 &&
-	       !f->topic->ephemeral && !f->apply_resume && out->incident == NULL;
+	return (memory_of_this_target(f) || others_same) && same_settings(f) &&
+	       !position_map_varies(f->topic) && !f->topic->ephemeral && !f->apply_resume &&
+	       out->incident == NULL;
 }
 
 /* Copies beyond the position are behind scan_from, and are of what the source holds now. */

@@ -114,6 +114,10 @@ struct position {
 	char incident_text[640];
 };
 
+/* Whether what is copied depends on more than the settings: on the time (max_age), or on what was copied
+ * before (sampling). Then nobody can count what another process copied. */
+bool position_map_varies(const struct conf_topic *topic);
+
 /* At a start, after a loss of leadership, and when a rewind finds that a stream is another one. */
 void position_at_start(const struct position_facts *facts, struct position *out);
 

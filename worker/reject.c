@@ -61,8 +61,8 @@ static void
 send_letter(struct replicator *r)
 {
 	const struct nats_message *m = nats_held_message(r->letter);
-	const struct compose_source source = {m->subject, m->headers, m->headers_len, r->letter_seq,
-					      r->letter_stored_ms};
+	const struct compose_source source = {m->subject,    m->headers,          m->headers_len,
+					      r->letter_seq, r->letter_stored_ms, NULL};
 	uint64_t limit = nats_conn_info(r->target_conn)->max_payload;
 	size_t len, data_len = m->data_len;
 	const char *lines = compose_dead_letter(r->composer, &source, r->letter_reason, &len);
@@ -74,7 +74,8 @@ send_letter(struct replicator *r)
 	if (nats_publish_size(len, data_len) > limit)
 		data_len = 0;
 	if (nats_publish_size(len, data_len) > limit) {
-		const struct compose_source bare = {m->subject, NULL, 0, r->letter_seq, r->letter_stored_ms};
+		const struct compose_source bare = {m->subject,          NULL, 0, r->letter_seq,
+						    r->letter_stored_ms, NULL};
 
 		lines = compose_dead_letter(r->composer, &bare, r->letter_reason, &len);
 	}

@@ -323,7 +323,7 @@ keep_decisions(struct replicator *r)
 {
 	struct pipeline_entry_view entry;
 
-	if (r->topic->max_age_ms == 0)
+	if (!position_map_varies(r->topic))
 		return;
 	for (size_t i = 0; pipeline_entry(r->pipeline, i, &entry); i++)
 		seqset_add(&r->decided, entry.seq);

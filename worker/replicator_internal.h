@@ -117,10 +117,10 @@ struct replicator {
 	bool have_told;
 	struct proto_checkpoint told;
 	bool apply_resume;
-	bool proven_before;        /* this process has been copying */
-	uint64_t presettled;       /* that many more are at the target already */
-	struct seqset there;       /* at the target already, beyond the settled prefix */
-	struct seqset decided;     /* were sent before a rewind: max_age must not decide otherwise now */
+	bool proven_before;    /* this process has been copying */
+	uint64_t presettled;   /* that many more are at the target already */
+	struct seqset there;   /* at the target already, beyond the settled prefix */
+	struct seqset decided; /* were sent before a rewind: age and sampling must not decide otherwise now */
 	struct seqset passed_over; /* rejected: not sent again */
 
 	/* Other writers at the target (others.c). */

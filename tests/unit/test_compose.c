@@ -165,6 +165,21 @@ START_TEST(the_origin_is_read_back)
 }
 END_TEST
 
+START_TEST(the_value_is_carried)
+{
+	struct compose_source m = message("NATS/1.0\r\nChoria-SR-Value: of an earlier hop\r\na: 1\r\n\r\n");
+	size_t len;
+
+	m.value = "node1";
+	ck_assert_str_eq(compose_headers(c, &m, COMPOSE_CHAIN, 41, &len),
+			 "Nats-Expected-Last-Sequence: 41\r\n" ORIGIN_LINE
+			 "Choria-SR-Value: node1\r\na: 1\r\n" PATH_LINE);
+	m.value = NULL;
+	ck_assert_str_eq(compose_headers(c, &m, COMPOSE_CHAIN, 41, &len),
+			 "Nats-Expected-Last-Sequence: 41\r\n" ORIGIN_LINE "a: 1\r\n" PATH_LINE);
+}
+END_TEST
+
 START_TEST(a_dead_letter_says_why)
 {
 	struct compose_source m = message("NATS/1.0\r\na: 1\r\n\r\n");
@@ -238,6 +253,7 @@ unit_suite(void)
 	tcase_add_test(tc, our_lines_come_first);
 	tcase_add_test(tc, a_block_that_is_not_well_formed_is_refused);
 	tcase_add_test(tc, the_origin_is_read_back);
+	tcase_add_test(tc, the_value_is_carried);
 	tcase_add_test(tc, a_dead_letter_says_why);
 	tcase_add_test(tc, subjects_are_mapped);
 	tcase_add_test(tc, loops_are_seen);

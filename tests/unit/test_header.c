@@ -176,6 +176,7 @@ static const struct {
     {"CHORIA-sr-source:  x ", "Choria-SR-Previous-Source:  x ", "Choria-SR-Previous-Source:  x "},
     {"Choria-SR-Path: a,b", "", ""},
     {"choria-sr-path:a", "", ""},
+    {"Choria-SR-Value: node1", "", ""},
     {"Nats-Msg-Id: 1", "Choria-SR-Msg-Id: 1", "Choria-SR-Msg-Id: 1"},
     {"nats-msg-id:\t1 ", "Choria-SR-Msg-Id:\t1 ", "Choria-SR-Msg-Id:\t1 "},
     {"Nats-Msg-Id:", "Choria-SR-Msg-Id:", "Choria-SR-Msg-Id:"},
@@ -335,7 +336,9 @@ equal(const char *source, const char *target)
 				       target != NULL ? strlen(target) : 0);
 }
 
-#define OWN "Nats-Expected-Last-Sequence: 9\r\nChoria-SR-Path: own\r\nChoria-SR-Source: A 1 own t 5\r\n"
+#define OWN                                                                                                  \
+	"Nats-Expected-Last-Sequence: 9\r\nChoria-SR-Path: own\r\nChoria-SR-Source: A 1 own t 5\r\n"         \
+	"Choria-SR-Value: v\r\n"
 
 START_TEST(equal_what_copying_makes)
 {

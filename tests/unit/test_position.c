@@ -271,7 +271,7 @@ END_TEST
 static struct position_slot
 classified(struct composer *c, enum compose_mode mode, const char *reason)
 {
-	const struct compose_source m = {"a", NULL, 0, 9, 1700};
+	const struct compose_source m = {"a", NULL, 0, 9, 1700, NULL};
 	struct position_slot slot;
 	struct strbuf block;
 	const char *lines;
@@ -423,6 +423,13 @@ age_limit(void)
 }
 
 static void
+sampled(void)
+{
+	last_gone(510, 0, gone);
+	topic.sampling.inspect = INSPECT_FIELD;
+}
+
+static void
 foreign_among_them(void)
 {
 	topic.target_writers = TARGET_WRITERS_EXCLUSIVE;
@@ -438,10 +445,19 @@ unordered_among_them(void)
 
 START_TEST(what_cannot_be_counted_halts)
 {
-	static void (*const cases[])(void) = {beyond_in_flight, beyond_both,        beyond_without_checkpoint,
-					      delete_markers,   schedules,          counters,
-					      sources,          other_filters,      other_filters_newer_pair,
-					      age_limit,        foreign_among_them, unordered_among_them};
+	static void (*const cases[])(void) = {beyond_in_flight,
+					      beyond_both,
+					      beyond_without_checkpoint,
+					      delete_markers,
+					      schedules,
+					      counters,
+					      sources,
+					      other_filters,
+					      other_filters_newer_pair,
+					      age_limit,
+					      sampled,
+					      foreign_among_them,
+					      unordered_among_them};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		char numbers[2][32];
@@ -1093,6 +1109,28 @@ START_TEST(without_a_checkpoint_any_chain_may_have_been_there)
 }
 END_TEST
 
+/* What is copied depends on what was copied before: another process may have decided otherwise. */
+START_TEST(a_sampled_topic_begins_with_a_stretch)
+{
+	topic.sampling.inspect = INSPECT_HEADER;
+	ck_goes_from(700);
+	ck_assert_uint_eq(position.start.stretch_end, 500 + IN_FLIGHT);
+}
+END_TEST
+
+/* Its copies cannot be counted, but a consumer with nothing open says how far it came. */
+START_TEST(a_sampled_topic_asks_the_consumer_instead_of_counting)
+{
+	sampled();
+	facts.floor = 730;
+	facts.floor_is_all = true;
+	ck_goes_from(730);
+	facts.floor = 690; /* behind what the checkpoint says */
+	decide();
+	ck_assert_int_eq(position.outcome, POSITION_HALT);
+}
+END_TEST
+
 /* Two chains with different maps may have written since the checkpoint, if it can be read it is. */
 START_TEST(behind_another_map_the_target_is_read)
 {
@@ -1701,6 +1739,8 @@ unit_suite(void)
 					others_that_are_expected_count_at_a_first_start,
 					ours_written_beside_others_in_a_target_said_to_be_exclusive,
 					the_stretch_covers_what_the_old_chain_could_use,
+					a_sampled_topic_begins_with_a_stretch,
+					a_sampled_topic_asks_the_consumer_instead_of_counting,
 					without_a_checkpoint_any_chain_may_have_been_there,
 					behind_another_map_the_target_is_read,
 					a_checkpoint_says_what_may_be_in_flight,
