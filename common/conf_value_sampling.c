@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json_scan.h"
 #include "common/sample_value.h"
 #include "common/subject.h"
 #include "common/units.h"
@@ -18,9 +19,15 @@
 static int
 check_path(const char *text, struct error *e)
 {
-	if (*text == '\0')
-		return error_set(e, ERR_CONFIG, "empty, give it a value or leave it out");
-	return 0;
+	struct json_path *path = json_path_new(text);
+	bool valid = path != NULL;
+
+	json_path_free(&path);
+	if (valid)
+		return 0;
+	return error_set(e, ERR_CONFIG,
+			 "no path of a JSON field: names with dots between them, none empty, a dot inside "
+			 "of a name as \\\\.");
 }
 
 static int

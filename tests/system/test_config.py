@@ -61,9 +61,7 @@ def test_wrong_setting_in_a_topic(check, line, words):
 
 
 @pytest.mark.parametrize("line", [
-    "workers = 2", "queued = true", 'queue_group = "g"', 'inspect_field = sender',
-    "inspect = sender", "inspect_duration = 1h", "age = 1h", "warn_duration = 12m", "size_trigger = 100",
-    "gossip = true", 'advisory { subject = "x.%s" }',
+    "workers = 2", "queued = true", 'queue_group = "g"',
     "target_topic = x", "source_cluster_id = x", 'topic = x',
     'choria { seed_file = "/x" }'])
 def test_settings_of_later_versions_are_refused(check, line):
@@ -71,6 +69,20 @@ def test_settings_of_later_versions_are_refused(check, line):
     r, done = check(with_line(line))
     assert done.returncode == 78 and "not supported in this version" in done.stderr, done
     assert f"{r.conf}:7" in done.stderr
+
+
+@pytest.mark.parametrize("line", [
+    "inspect_force_field = urgent", "inspect_duration = 1h", "age = 1h", "warn_duration = 12m",
+    "size_trigger = 100", "gossip = true", 'advisory { subject = "x.%s" }'])
+def test_settings_of_sampling_need_an_inspector(check, line):
+    """Nor what would have no effect."""
+    r, done = check(with_line(line))
+    assert done.returncode == 78 and "inspect_field" in done.stderr, done
+    assert f"{r.conf}:7" in done.stderr
+    _, done = check(with_line(f"inspect_field = sender inspect_duration = 2h {line}"
+                              .replace("inspect_duration = 2h inspect_duration", "inspect_duration")
+                              .replace("inspect_duration = 2h age", "age")))
+    assert done.returncode == 0, done
 
 
 @pytest.mark.parametrize("line", ['monitor = "127.0.0.1:9100"'])
