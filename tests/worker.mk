@@ -9,6 +9,7 @@ worker_unit_tests = \
 	test_gap \
 	test_go_consumer \
 	test_heartbeat \
+	test_inspect \
 	test_lease \
 	test_pipeline \
 	test_pipeline_sim \
@@ -49,6 +50,10 @@ test_go_consumer_LDADD = $(WORKER_UNIT_LDADD)
 test_heartbeat_SOURCES = tests/unit/test_heartbeat.c $(unit_sources) $(server_sources)
 test_heartbeat_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_heartbeat_LDADD = $(WORKER_UNIT_LDADD)
+
+test_inspect_SOURCES = tests/unit/test_inspect.c $(unit_sources)
+test_inspect_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_inspect_LDADD = $(WORKER_UNIT_LDADD)
 
 test_lease_SOURCES = tests/unit/test_lease.c $(unit_sources)
 test_lease_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

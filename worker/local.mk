@@ -25,6 +25,8 @@ libsrworker_a_SOURCES = \
 	worker/go_consumer.h \
 	worker/heartbeat.c \
 	worker/heartbeat.h \
+	worker/inspect.c \
+	worker/inspect.h \
 	worker/lead.c \
 	worker/lease.c \
 	worker/lease.h \
