@@ -67,6 +67,8 @@ libsrcommon_a_SOURCES = \
 	common/proto_sample.c \
 	common/sample_value.c \
 	common/sample_value.h \
+	common/siphash.c \
+	common/siphash.h \
 	common/strbuf.c \
 	common/strbuf.h \
 	common/subject.c \

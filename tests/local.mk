@@ -34,6 +34,7 @@ unit_tests = \
 	test_state \
 	test_status_table \
 	test_step_down \
+	test_siphash \
 	test_subject \
 	test_supervisor \
 	test_totals \
@@ -63,6 +64,10 @@ test_proto_sample_LDADD = $(UNIT_LDADD)
 test_endpoint_SOURCES = tests/unit/test_endpoint.c $(unit_sources)
 test_endpoint_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_endpoint_LDADD = $(UNIT_LDADD)
+
+test_siphash_SOURCES = tests/unit/test_siphash.c $(unit_sources)
+test_siphash_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_siphash_LDADD = $(UNIT_LDADD)
 
 test_subject_SOURCES = tests/unit/test_subject.c $(unit_sources)
 test_subject_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

@@ -19,6 +19,7 @@ worker_unit_tests = \
 	test_sentlist \
 	test_seqset \
 	test_throttle \
+	test_tracker \
 	test_watchdog
 check_PROGRAMS += $(worker_unit_tests)
 TESTS += $(worker_unit_tests)
@@ -92,6 +93,10 @@ test_seqset_LDADD = $(WORKER_UNIT_LDADD)
 test_throttle_SOURCES = tests/unit/test_throttle.c $(unit_sources)
 test_throttle_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_throttle_LDADD = $(WORKER_UNIT_LDADD)
+
+test_tracker_SOURCES = tests/unit/test_tracker.c $(unit_sources)
+test_tracker_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_tracker_LDADD = $(WORKER_UNIT_LDADD)
 
 test_watchdog_SOURCES = tests/unit/test_watchdog.c $(unit_sources)
 test_watchdog_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

@@ -76,6 +76,13 @@ libsrworker_a_SOURCES = \
 	worker/source_internal.h \
 	worker/throttle.c \
 	worker/throttle.h \
+	worker/tracker.c \
+	worker/tracker.h \
+	worker/tracker_index.c \
+	worker/tracker_internal.h \
+	worker/tracker_pages.c \
+	worker/tracker_queue.c \
+	worker/tracker_wheel.c \
 	worker/watchdog.c \
 	worker/watchdog.h \
 	worker/worker.c \

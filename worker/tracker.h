@@ -24,15 +24,18 @@ struct tracker_entry {
 	struct tracker_state settled; /* up to the settled position */
 	struct tracker_state offered; /* with all that is in flight */
 	uint32_t pending;             /* messages of it that are not settled */
-	bool advised;
-	bool forgotten; /* kept only until its queues have taken it */
-	bool held;      /* gossip waits for an advisory */
-	/* The rest is the table's own. */
-	uint8_t value_len;
-	uint8_t queued; /* bit a queue */
-	bool scheduled;
-	uint32_t hash, next;
-	char *value;
+	/* The table's own, but for the three flags. */
+	uint32_t id;
+	int64_t at_ms;
+	uint32_t next, prev; /* of the same slot of the schedule; next also of the list of free entries */
+	uint32_t place[TRACKER_QUEUES];
+	bool advised : 1;
+	bool forgotten : 1; /* kept only until its queues have taken it */
+	bool held : 1;      /* gossip waits for an advisory */
+	bool scheduled : 1;
+	bool queued_state_db : 1, queued_gossip : 1;
+	uint8_t value_len; /* 0: a free entry */
+	char value[];      /* NUL-terminated */
 };
 
 struct tracker;
@@ -46,13 +49,15 @@ size_t tracker_bytes(const struct tracker *t);
 
 /* NULL if it is not in. */
 struct tracker_entry *tracker_find(const struct tracker *t, const char *value, size_t len);
-/* A value that is not in, all zeros; NULL if the table is full. */
+/* A value that is not in (it is not looked for), all zeros; NULL if the table is full, or for a length that
+ * is not 1 to SAMPLE_VALUE_MAX. */
 struct tracker_entry *tracker_add(struct tracker *t, const char *value, size_t len);
 /* Also takes it out of queues and schedule. */
 void tracker_remove(struct tracker *t, struct tracker_entry *e);
 const char *tracker_value(const struct tracker_entry *e, size_t *len);
 
-/* Small numbers that stand for entries, stable while the entry is in. */
+/* Small numbers that stand for entries, stable while the entry is in, used again when it
+ * was removed. Less than 2^31. tracker_at() is NULL for one that stands for nothing now. */
 uint32_t tracker_id(const struct tracker *t, const struct tracker_entry *e);
 struct tracker_entry *tracker_at(const struct tracker *t, uint32_t id);
 /* Walks all: *cursor is 0 at first; NULL at the end. Entries may be added and removed meanwhile; what was in
@@ -63,15 +68,15 @@ struct tracker_entry *tracker_next(const struct tracker *t, uint64_t *cursor);
  * Schedule. An entry has at most one time; the later call counts. Times may be of any clock that does not go
  * back (the sampler's listening clock, ms). tracker_due() gives entries whose time has come by `now`, in
  * about the order of their times, exact to 250 ms, and takes them out of the schedule; NULL if there is none,
- * or if max_steps steps of work were done in this call (*more is true then).
+ * or if max_steps steps of work were done in this call. *more is false once nothing is due any more.
  */
 void tracker_schedule(struct tracker *t, struct tracker_entry *e, int64_t at_ms);
 struct tracker_entry *tracker_due(struct tracker *t, int64_t now_ms, uint32_t max_steps, bool *more);
 
 /*
  * Queues, first in first out; an entry is in each at most once and keeps its place. tracker_tail() is a place
- * behind all that are in now; tracker_passed() is true once everything before that place was taken or
- * removed.
+ * behind all that are in now, never 0; tracker_passed() is true once everything before that place was taken
+ * or removed.
  */
 void tracker_push(struct tracker *t, enum tracker_queue q, struct tracker_entry *e);
 struct tracker_entry *tracker_pop(struct tracker *t, enum tracker_queue q);
