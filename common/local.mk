@@ -65,6 +65,8 @@ libsrcommon_a_SOURCES = \
 	common/proto_election.c \
 	common/proto_payload.c \
 	common/proto_sample.c \
+	common/sample_note.c \
+	common/sample_note.h \
 	common/sample_value.c \
 	common/sample_value.h \
 	common/siphash.c \

@@ -15,7 +15,7 @@
 struct listening_gap {
 	int64_t from_ms, to_ms; /* since the epoch */
 };
-#define LISTENING_GAPS 64 /* kept; of more, the two that are nearest to each other become one */
+#define LISTENING_GAPS 64 /* kept; of more, two become one */
 
 struct sample_note {
 	int64_t source_created_ns; /* identity of the source stream */
@@ -27,8 +27,12 @@ struct sample_note {
 	size_t gap_count;
 };
 
+/* Appends one JSON object, below 4 KiB. */
 void sample_note_write(const struct sample_note *note, struct strbuf *out);
-/* 0, or -1 with *e: it is damaged, or of another kind. Numbers from a file or the network are checked. */
+/*
+ * 0, or -1 with *e: it is damaged, or of another kind. Numbers come from a file or the network, so they are
+ * checked: what is read holds all that the struct promises. *note is all zeros after a failure.
+ */
 int sample_note_read(const char *text, size_t len, struct sample_note *note, struct error *e);
 
 #endif

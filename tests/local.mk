@@ -30,6 +30,7 @@ unit_tests = \
 	test_proto_sample \
 	test_reload \
 	test_restart \
+	test_sample_note \
 	test_sample_value \
 	test_state \
 	test_status_table \
@@ -117,6 +118,10 @@ test_status_table_LDADD = libsradmin.a $(UNIT_LDADD)
 test_step_down_SOURCES = tests/unit/test_step_down.c $(unit_sources)
 test_step_down_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_step_down_LDADD = libsradmin.a $(UNIT_LDADD)
+
+test_sample_note_SOURCES = tests/unit/test_sample_note.c $(unit_sources)
+test_sample_note_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_sample_note_LDADD = $(UNIT_LDADD)
 
 test_restart_SOURCES = tests/unit/test_restart.c $(unit_sources)
 test_restart_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

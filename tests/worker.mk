@@ -11,6 +11,7 @@ worker_unit_tests = \
 	test_heartbeat \
 	test_inspect \
 	test_lease \
+	test_listening \
 	test_pipeline \
 	test_pipeline_sim \
 	test_position \
@@ -59,6 +60,10 @@ test_inspect_LDADD = $(WORKER_UNIT_LDADD)
 test_lease_SOURCES = tests/unit/test_lease.c $(unit_sources)
 test_lease_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_lease_LDADD = $(WORKER_UNIT_LDADD)
+
+test_listening_SOURCES = tests/unit/test_listening.c $(unit_sources)
+test_listening_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_listening_LDADD = $(WORKER_UNIT_LDADD)
 
 test_pipeline_SOURCES = tests/unit/test_pipeline.c $(unit_sources)
 test_pipeline_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

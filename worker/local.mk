@@ -33,6 +33,8 @@ libsrworker_a_SOURCES = \
 	worker/lease_answers.c \
 	worker/lease_internal.h \
 	worker/lease_state.c \
+	worker/listening.c \
+	worker/listening.h \
 	worker/locate.c \
 	worker/locate.h \
 	worker/others.c \

@@ -14,7 +14,8 @@ fuzz_targets = \
 	tests/fuzz/fuzz_origin \
 	tests/fuzz/fuzz_presence \
 	tests/fuzz/fuzz_proto \
-	tests/fuzz/fuzz_rawmsg
+	tests/fuzz/fuzz_rawmsg \
+	tests/fuzz/fuzz_sample_note
 check_PROGRAMS += $(fuzz_targets)
 
 if ENABLE_FUZZERS
@@ -69,6 +70,10 @@ tests_fuzz_fuzz_proto_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_rawmsg_SOURCES = tests/fuzz/fuzz_rawmsg.c $(fuzz_driver)
 tests_fuzz_fuzz_rawmsg_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_rawmsg_LDFLAGS = $(fuzz_ldflags)
+
+tests_fuzz_fuzz_sample_note_SOURCES = tests/fuzz/fuzz_sample_note.c $(fuzz_driver)
+tests_fuzz_fuzz_sample_note_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_sample_note_LDFLAGS = $(fuzz_ldflags)
 
 .PHONY: fuzzers
 fuzzers: $(fuzz_targets)
