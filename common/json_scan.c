@@ -268,15 +268,15 @@ static const char *
 string_end(const char *p, const char *end, bool *escaped)
 {
 	*escaped = false;
-	while ((p = find_quote(p, end)) < end) {
-		if (*p == '"')
-			return p;
+	while ((p = find_quote(p, end)) < end && *p != '"') {
 		*escaped = true;
-		if (end - p < 2)
-			break;
-		p += 2;
+		do {
+			if (end - p < 2)
+				return NULL;
+			p += 2;
+		} while (p < end && *p == '\\');
 	}
-	return NULL;
+	return p < end ? p : NULL;
 }
 
 /* p: behind the opening bracket. Behind the closing one; NULL if there is none. */
@@ -366,12 +366,12 @@ static enum json_kind
 scalar_kind(const char *text, size_t len)
 {
 	if (is_word(text, len, "true"))
-		return JSON_TRUE;
+		return JSON_KIND_TRUE;
 	if (is_word(text, len, "false"))
-		return JSON_FALSE;
+		return JSON_KIND_FALSE;
 	if (is_word(text, len, "null"))
-		return JSON_NULL_VALUE;
-	return is_number(text, text + len) ? JSON_NUMBER : JSON_NONE;
+		return JSON_KIND_NULL;
+	return is_number(text, text + len) ? JSON_KIND_NUMBER : JSON_KIND_NONE;
 }
 
 /* ---- the scan ----------------------------------------------------------------------------------- */
@@ -462,7 +462,7 @@ decide_value(struct scan *s, unsigned mask, const struct json_found *found)
 static bool
 take_container(struct scan *s, unsigned mask)
 {
-	static const struct json_found container = {.kind = JSON_CONTAINER};
+	static const struct json_found container = {.kind = JSON_KIND_CONTAINER};
 	bool enter = false;
 
 	for (size_t i = 0; i < s->count; i++) {
@@ -488,7 +488,7 @@ take_container(struct scan *s, unsigned mask)
 static bool
 take_string(struct scan *s, unsigned mask)
 {
-	struct json_found found = {.kind = JSON_STRING, .text = s->p + 1};
+	struct json_found found = {.kind = JSON_KIND_STRING, .text = s->p + 1};
 	const char *quote = string_end(s->p + 1, s->end, &found.escaped);
 
 	if (quote == NULL)
@@ -512,10 +512,10 @@ take_scalar(struct scan *s, unsigned mask)
 		return true;
 	found.len = (size_t)(stop - found.text);
 	found.kind = scalar_kind(found.text, found.len);
-	if (found.kind == JSON_NONE || !is(*stop, AFTER_SCALAR))
+	if (found.kind == JSON_KIND_NONE || !is(*stop, AFTER_SCALAR))
 		return false;
-	if (found.kind == JSON_NULL_VALUE)
-		found = (struct json_found){.kind = JSON_NULL_VALUE};
+	if (found.kind == JSON_KIND_NULL)
+		found = (struct json_found){.kind = JSON_KIND_NULL};
 	decide_value(s, mask, &found);
 	return true;
 }
@@ -595,7 +595,7 @@ is_other_value(const char *p, const char *end)
 		stop++;
 	if (stop < end && !is(*stop, AFTER_SCALAR))
 		return false;
-	return scalar_kind(p, (size_t)(stop - p)) != JSON_NONE;
+	return scalar_kind(p, (size_t)(stop - p)) != JSON_KIND_NONE;
 }
 
 bool
@@ -605,7 +605,7 @@ json_scan(const char *text, size_t len, const struct json_path *const *paths, si
 	struct scan s = {.p = text, .paths = paths, .found = found, .count = count, .undecided = count};
 
 	for (size_t i = 0; i < count; i++) {
-		found[i] = (struct json_found){.kind = JSON_NONE};
+		found[i] = (struct json_found){.kind = JSON_KIND_NONE};
 		s.open[i] = true;
 	}
 	if (count == 0)

@@ -38,17 +38,17 @@ struct json_path *json_path_new(const char *text);
 void json_path_free(struct json_path **p);
 
 enum json_kind {
-	JSON_NONE,
-	JSON_STRING,
-	JSON_NUMBER,
-	JSON_TRUE,
-	JSON_FALSE,
-	JSON_NULL_VALUE,
-	JSON_CONTAINER
+	JSON_KIND_NONE,
+	JSON_KIND_STRING,
+	JSON_KIND_NUMBER,
+	JSON_KIND_TRUE,
+	JSON_KIND_FALSE,
+	JSON_KIND_NULL,
+	JSON_KIND_CONTAINER
 };
 
 struct json_found {
-	enum json_kind kind; /* JSON_NONE: it is not there, or behind where the text is broken */
+	enum json_kind kind; /* JSON_KIND_NONE: it is not there, or behind where the text is broken */
 	/* As written: of a string what is between the quotes, of a number all of it, of true and false the
 	 * word. Borrowed from the text. NULL of a container and null. */
 	const char *text;

@@ -83,20 +83,20 @@ static void
 value_of_field(const struct json_found *f, struct sample_value *out)
 {
 	switch (f->kind) {
-	case JSON_STRING:
+	case JSON_KIND_STRING:
 		if (f->escaped) {
 			make_unescaped(f, out);
 			break;
 		}
 		/* fall through */
-	case JSON_NUMBER:
-	case JSON_TRUE:
-	case JSON_FALSE:
+	case JSON_KIND_NUMBER:
+	case JSON_KIND_TRUE:
+	case JSON_KIND_FALSE:
 		sample_value_make(f->text, f->len, out);
 		break;
-	case JSON_NONE:
-	case JSON_NULL_VALUE:
-	case JSON_CONTAINER:
+	case JSON_KIND_NONE:
+	case JSON_KIND_NULL:
+	case JSON_KIND_CONTAINER:
 		break;
 	}
 }
@@ -120,7 +120,7 @@ inspect_payload(const struct inspector *i, const struct inspect_message *m, stru
 	out->broken = !json_scan(m->data, m->data_len, paths, count, found);
 	for (size_t k = 0; k < count; k++) {
 		if (fields[k] == FORCE)
-			out->forced = found[k].kind == JSON_TRUE;
+			out->forced = found[k].kind == JSON_KIND_TRUE;
 		else
 			value_of_field(&found[k], &out->value);
 	}

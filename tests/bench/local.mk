@@ -15,3 +15,8 @@ bench: all $(check_PROGRAMS)
 EXTRA_PROGRAMS += tests/bench/bench_conn
 tests_bench_bench_conn_SOURCES = tests/bench/bench_conn.c
 tests_bench_bench_conn_LDADD = $(UNIT_LDADD)
+
+# As above: make tests/bench/bench_skip
+EXTRA_PROGRAMS += tests/bench/bench_skip
+tests_bench_bench_skip_SOURCES = tests/bench/bench_skip.c
+tests_bench_bench_skip_LDADD = $(WORKER_UNIT_LDADD)

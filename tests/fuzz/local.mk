@@ -9,8 +9,10 @@ fuzz_targets = \
 	tests/fuzz/fuzz_election \
 	tests/fuzz/fuzz_endpoint \
 	tests/fuzz/fuzz_header \
+	tests/fuzz/fuzz_inspect \
 	tests/fuzz/fuzz_jsack \
 	tests/fuzz/fuzz_jsapi \
+	tests/fuzz/fuzz_json_scan \
 	tests/fuzz/fuzz_origin \
 	tests/fuzz/fuzz_presence \
 	tests/fuzz/fuzz_proto \
@@ -47,6 +49,10 @@ tests_fuzz_fuzz_header_SOURCES = tests/fuzz/fuzz_header.c $(fuzz_driver)
 tests_fuzz_fuzz_header_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_header_LDFLAGS = $(fuzz_ldflags)
 
+tests_fuzz_fuzz_inspect_SOURCES = tests/fuzz/fuzz_inspect.c $(fuzz_driver)
+tests_fuzz_fuzz_inspect_LDADD = libsrworker.a $(fuzz_ldadd)
+tests_fuzz_fuzz_inspect_LDFLAGS = $(fuzz_ldflags)
+
 tests_fuzz_fuzz_jsack_SOURCES = tests/fuzz/fuzz_jsack.c $(fuzz_driver)
 tests_fuzz_fuzz_jsack_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_jsack_LDFLAGS = $(fuzz_ldflags)
@@ -54,6 +60,10 @@ tests_fuzz_fuzz_jsack_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_jsapi_SOURCES = tests/fuzz/fuzz_jsapi.c $(fuzz_driver)
 tests_fuzz_fuzz_jsapi_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_jsapi_LDFLAGS = $(fuzz_ldflags)
+
+tests_fuzz_fuzz_json_scan_SOURCES = tests/fuzz/fuzz_json_scan.c $(fuzz_driver)
+tests_fuzz_fuzz_json_scan_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_json_scan_LDFLAGS = $(fuzz_ldflags)
 
 tests_fuzz_fuzz_origin_SOURCES = tests/fuzz/fuzz_origin.c $(fuzz_driver)
 tests_fuzz_fuzz_origin_LDADD = $(fuzz_ldadd)
@@ -82,6 +92,8 @@ EXTRA_DIST += \
 	tests/fuzz/conf.dict \
 	tests/fuzz/corpus \
 	tests/fuzz/header.dict \
+	tests/fuzz/inspect.dict \
 	tests/fuzz/jsapi.dict \
+	tests/fuzz/json_scan.dict \
 	tests/fuzz/presence.dict \
 	tests/fuzz/run

@@ -57,25 +57,25 @@ check_rows(const struct row *rows, size_t count)
 START_TEST(finds_values_of_each_kind)
 {
 	static const struct row rows[] = {
-	    {"a", "{\"a\":\"x\"}", JSON_STRING, "x", false},
-	    {"a", "{\"a\":\"\"}", JSON_STRING, "", false},
-	    {"a", " \t\r\n{ \"a\"\n:\r\"x y\"\t}", JSON_STRING, "x y", false},
-	    {"a", "{\"a\":0}", JSON_NUMBER, "0", false},
-	    {"a", "{\"a\":-0}", JSON_NUMBER, "-0", false},
-	    {"a", "{\"a\":1.50,\"b\":1}", JSON_NUMBER, "1.50", false},
-	    {"a", "{\"a\":-12E+07 }", JSON_NUMBER, "-12E+07", false},
-	    {"a", "{\"a\":1e5}", JSON_NUMBER, "1e5", false},
-	    {"a", "{\"a\":123456789012345678901234567890}", JSON_NUMBER, "123456789012345678901234567890",
-	     false},
-	    {"a", "{\"a\":true}", JSON_TRUE, "true", false},
-	    {"a", "{\"a\":false}", JSON_FALSE, "false", false},
-	    {"a", "{\"a\":null}", JSON_NULL_VALUE, NULL, false},
-	    {"a", "{\"a\":{}}", JSON_CONTAINER, NULL, false},
-	    {"a", "{\"a\":[1]}", JSON_CONTAINER, NULL, false},
-	    {"a", "{}", JSON_NONE, NULL, false},
-	    {"a", "{ }", JSON_NONE, NULL, false},
-	    {"a", "{\"b\":1}", JSON_NONE, NULL, false},
-	    {"a", "{\"A\":1,\"aa\":2,\"\":3,\"a \":4}", JSON_NONE, NULL, false},
+	    {"a", "{\"a\":\"x\"}", JSON_KIND_STRING, "x", false},
+	    {"a", "{\"a\":\"\"}", JSON_KIND_STRING, "", false},
+	    {"a", " \t\r\n{ \"a\"\n:\r\"x y\"\t}", JSON_KIND_STRING, "x y", false},
+	    {"a", "{\"a\":0}", JSON_KIND_NUMBER, "0", false},
+	    {"a", "{\"a\":-0}", JSON_KIND_NUMBER, "-0", false},
+	    {"a", "{\"a\":1.50,\"b\":1}", JSON_KIND_NUMBER, "1.50", false},
+	    {"a", "{\"a\":-12E+07 }", JSON_KIND_NUMBER, "-12E+07", false},
+	    {"a", "{\"a\":1e5}", JSON_KIND_NUMBER, "1e5", false},
+	    {"a", "{\"a\":123456789012345678901234567890}", JSON_KIND_NUMBER,
+	     "123456789012345678901234567890", false},
+	    {"a", "{\"a\":true}", JSON_KIND_TRUE, "true", false},
+	    {"a", "{\"a\":false}", JSON_KIND_FALSE, "false", false},
+	    {"a", "{\"a\":null}", JSON_KIND_NULL, NULL, false},
+	    {"a", "{\"a\":{}}", JSON_KIND_CONTAINER, NULL, false},
+	    {"a", "{\"a\":[1]}", JSON_KIND_CONTAINER, NULL, false},
+	    {"a", "{}", JSON_KIND_NONE, NULL, false},
+	    {"a", "{ }", JSON_KIND_NONE, NULL, false},
+	    {"a", "{\"b\":1}", JSON_KIND_NONE, NULL, false},
+	    {"a", "{\"A\":1,\"aa\":2,\"\":3,\"a \":4}", JSON_KIND_NONE, NULL, false},
 	};
 
 	CHECK_ROWS(rows);
@@ -85,20 +85,20 @@ END_TEST
 START_TEST(follows_paths)
 {
 	static const struct row rows[] = {
-	    {"a.b", "{\"a\":{\"b\":1}}", JSON_NUMBER, "1", false},
-	    {"a.b", "{\"b\":2,\"a\":{\"a\":{\"b\":3},\"b\":1}}", JSON_NUMBER, "1", false},
-	    {"a.b.c", "{\"a\":{\"x\":{\"c\":0},\"b\":{\"c\":\"y\"}}}", JSON_STRING, "y", false},
-	    {"a.b", "{\"a\":{\"c\":1},\"b\":2}", JSON_NONE, NULL, false},
-	    {"a.b", "{\"a\":[{\"b\":1}]}", JSON_NONE, NULL, false},
-	    {"a.0", "{\"a\":[1]}", JSON_NONE, NULL, false},
-	    {"a.b", "{\"a\":\"b\"}", JSON_NONE, NULL, false},
-	    {"a.b", "{\"a\":1}", JSON_NONE, NULL, false},
-	    {"a.b", "{\"a.b\":1}", JSON_NONE, NULL, false},
-	    {"a\\.b", "{\"a.b\":1}", JSON_NUMBER, "1", false},
-	    {"a\\\\", "{\"a\\\\\":1}", JSON_NUMBER, "1", false},
-	    {"\\a.b\\.c.d", "{\"a\":{\"b.c\":{\"d\":1}}}", JSON_NUMBER, "1", false},
-	    {"c", "{\"a\":{\"c\":1},\"b\":[{\"c\":2}],\"c\":3}", JSON_NUMBER, "3", false},
-	    {"*", "{\"a\":1,\"*\":2}", JSON_NUMBER, "2", false},
+	    {"a.b", "{\"a\":{\"b\":1}}", JSON_KIND_NUMBER, "1", false},
+	    {"a.b", "{\"b\":2,\"a\":{\"a\":{\"b\":3},\"b\":1}}", JSON_KIND_NUMBER, "1", false},
+	    {"a.b.c", "{\"a\":{\"x\":{\"c\":0},\"b\":{\"c\":\"y\"}}}", JSON_KIND_STRING, "y", false},
+	    {"a.b", "{\"a\":{\"c\":1},\"b\":2}", JSON_KIND_NONE, NULL, false},
+	    {"a.b", "{\"a\":[{\"b\":1}]}", JSON_KIND_NONE, NULL, false},
+	    {"a.0", "{\"a\":[1]}", JSON_KIND_NONE, NULL, false},
+	    {"a.b", "{\"a\":\"b\"}", JSON_KIND_NONE, NULL, false},
+	    {"a.b", "{\"a\":1}", JSON_KIND_NONE, NULL, false},
+	    {"a.b", "{\"a.b\":1}", JSON_KIND_NONE, NULL, false},
+	    {"a\\.b", "{\"a.b\":1}", JSON_KIND_NUMBER, "1", false},
+	    {"a\\\\", "{\"a\\\\\":1}", JSON_KIND_NUMBER, "1", false},
+	    {"\\a.b\\.c.d", "{\"a\":{\"b.c\":{\"d\":1}}}", JSON_KIND_NUMBER, "1", false},
+	    {"c", "{\"a\":{\"c\":1},\"b\":[{\"c\":2}],\"c\":3}", JSON_KIND_NUMBER, "3", false},
+	    {"*", "{\"a\":1,\"*\":2}", JSON_KIND_NUMBER, "2", false},
 	};
 
 	CHECK_ROWS(rows);
@@ -117,13 +117,13 @@ END_TEST
 START_TEST(first_of_a_name_counts)
 {
 	static const struct row rows[] = {
-	    {"a", "{\"a\":1,\"a\":2}", JSON_NUMBER, "1", false},
-	    {"a", "{\"a\":null,\"a\":2}", JSON_NULL_VALUE, NULL, false},
-	    {"a.b", "{\"a\":{\"b\":1,\"b\":2},\"a\":{\"b\":3}}", JSON_NUMBER, "1", false},
+	    {"a", "{\"a\":1,\"a\":2}", JSON_KIND_NUMBER, "1", false},
+	    {"a", "{\"a\":null,\"a\":2}", JSON_KIND_NULL, NULL, false},
+	    {"a.b", "{\"a\":{\"b\":1,\"b\":2},\"a\":{\"b\":3}}", JSON_KIND_NUMBER, "1", false},
 	    /* a second "a" is not looked at */
-	    {"a.b", "{\"a\":{\"c\":1},\"a\":{\"b\":3}}", JSON_NONE, NULL, false},
-	    {"a.b", "{\"a\":1,\"a\":{\"b\":3}}", JSON_NONE, NULL, false},
-	    {"a.b", "{\"a\":{},\"a\":{\"b\":3}", JSON_NONE, NULL, false},
+	    {"a.b", "{\"a\":{\"c\":1},\"a\":{\"b\":3}}", JSON_KIND_NONE, NULL, false},
+	    {"a.b", "{\"a\":1,\"a\":{\"b\":3}}", JSON_KIND_NONE, NULL, false},
+	    {"a.b", "{\"a\":{},\"a\":{\"b\":3}", JSON_KIND_NONE, NULL, false},
 	};
 
 	CHECK_ROWS(rows);
@@ -133,31 +133,32 @@ END_TEST
 START_TEST(knows_escapes)
 {
 	static const struct row rows[] = {
-	    {"a", "{\"\\u0061\":\"x\"}", JSON_STRING, "x", false},
-	    {"ab", "{\"a\\u0062\":1,\"ab\":2}", JSON_NUMBER, "1", false},
-	    {"ab", "{\"a\\u0062c\":1,\"\\u0061\":3,\"ab\":2}", JSON_NUMBER, "2", false},
-	    {"a/\"\\\\\n", "{\"a\\/\\\"\\\\\\n\":1}", JSON_NUMBER, "1", false},
-	    {"\xf0\x9f\x98\x80", "{\"\\ud83d\\ude00\":1}", JSON_NUMBER, "1", false},
-	    {"a", "{\"\\u0000a\":1,\"a\\u0000\":2,\"a\":3}", JSON_NUMBER, "3", false},
-	    {"a", "{\"\\u0061\\ud83d\\ude00\":1,\"a\":3}", JSON_NUMBER, "3", false},
-	    {"x", "{\"a\":\"\\\"x\\\":1\",\"x\":2}", JSON_NUMBER, "2", false},
-	    {"x", "{\"a\":\"\\\\\",\"x\":2}", JSON_NUMBER, "2", false},
-	    {"x", "{\"a\":[\"]\\\"}\",{\"]\":\"\\\\\"}],\"x\":2}", JSON_NUMBER, "2", false},
-	    {"a", "{\"a\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"}", JSON_STRING, "\"\\/\b\f\n\r\t", false},
-	    {"a", "{\"a\":\"\\u00e9\\u20AC\\ud83D\\uDe00\"}", JSON_STRING,
+	    {"a", "{\"\\u0061\":\"x\"}", JSON_KIND_STRING, "x", false},
+	    {"ab", "{\"a\\u0062\":1,\"ab\":2}", JSON_KIND_NUMBER, "1", false},
+	    {"ab", "{\"a\\u0062c\":1,\"\\u0061\":3,\"ab\":2}", JSON_KIND_NUMBER, "2", false},
+	    {"a/\"\\\\\n", "{\"a\\/\\\"\\\\\\n\":1}", JSON_KIND_NUMBER, "1", false},
+	    {"\xf0\x9f\x98\x80", "{\"\\ud83d\\ude00\":1}", JSON_KIND_NUMBER, "1", false},
+	    {"a", "{\"\\u0000a\":1,\"a\\u0000\":2,\"a\":3}", JSON_KIND_NUMBER, "3", false},
+	    {"a", "{\"\\u0061\\ud83d\\ude00\":1,\"a\":3}", JSON_KIND_NUMBER, "3", false},
+	    {"x", "{\"a\":\"\\\"x\\\":1\",\"x\":2}", JSON_KIND_NUMBER, "2", false},
+	    {"x", "{\"a\":\"\\\\\",\"x\":2}", JSON_KIND_NUMBER, "2", false},
+	    {"x", "{\"a\":[\"]\\\"}\",{\"]\":\"\\\\\"}],\"x\":2}", JSON_KIND_NUMBER, "2", false},
+	    {"a", "{\"a\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"}", JSON_KIND_STRING, "\"\\/\b\f\n\r\t", false},
+	    {"a", "{\"a\":\"\\u00e9\\u20AC\\ud83D\\uDe00\"}", JSON_KIND_STRING,
 	     "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", false},
 	    /* halves of pairs */
-	    {"a", "{\"a\":\"\\ud83dx\"}", JSON_STRING, "\xef\xbf\xbdx", false},
-	    {"a", "{\"a\":\"\\ude00\\ud83d\"}", JSON_STRING, "\xef\xbf\xbd\xef\xbf\xbd", false},
-	    {"a", "{\"a\":\"\\ud83d\\ud83d\\ude00\"}", JSON_STRING, "\xef\xbf\xbd\xf0\x9f\x98\x80", false},
-	    {"a", "{\"a\":\"\\ud83d\\u0041\"}", JSON_STRING,
+	    {"a", "{\"a\":\"\\ud83dx\"}", JSON_KIND_STRING, "\xef\xbf\xbdx", false},
+	    {"a", "{\"a\":\"\\ude00\\ud83d\"}", JSON_KIND_STRING, "\xef\xbf\xbd\xef\xbf\xbd", false},
+	    {"a", "{\"a\":\"\\ud83d\\ud83d\\ude00\"}", JSON_KIND_STRING, "\xef\xbf\xbd\xf0\x9f\x98\x80",
+	     false},
+	    {"a", "{\"a\":\"\\ud83d\\u0041\"}", JSON_KIND_STRING,
 	     "\xef\xbf\xbd"
 	     "A",
 	     false},
 	    /* no escapes */
-	    {"a", "{\"a\":\"\\q\"}", JSON_STRING, "\xef\xbf\xbdq", false},
-	    {"a", "{\"a\":\"\\u12\"}", JSON_STRING, "\xef\xbf\xbdu12", false},
-	    {"a", "{\"a\":\"\\u12g4\"}", JSON_STRING, "\xef\xbf\xbdu12g4", false},
+	    {"a", "{\"a\":\"\\q\"}", JSON_KIND_STRING, "\xef\xbf\xbdq", false},
+	    {"a", "{\"a\":\"\\u12\"}", JSON_KIND_STRING, "\xef\xbf\xbdu12", false},
+	    {"a", "{\"a\":\"\\u12g4\"}", JSON_KIND_STRING, "\xef\xbf\xbdu12g4", false},
 	};
 
 	CHECK_ROWS(rows);
@@ -203,13 +204,13 @@ END_TEST
 START_TEST(stops_when_all_is_decided)
 {
 	static const struct row rows[] = {
-	    {"a", "{\"a\":1} garbage", JSON_NUMBER, "1", false},
-	    {"a", "{\"a\":1,garbage", JSON_NUMBER, "1", false},
-	    {"a", "{\"a\":\"x\"garbage", JSON_STRING, "x", false},
-	    {"a", "{\"a\":[garbage", JSON_CONTAINER, NULL, false},
-	    {"a", "{\"a\":{", JSON_CONTAINER, NULL, false},
-	    {"a", "{\"b\":1}{\"a\":1}", JSON_NONE, NULL, false},
-	    {"a", "{}garbage", JSON_NONE, NULL, false},
+	    {"a", "{\"a\":1} garbage", JSON_KIND_NUMBER, "1", false},
+	    {"a", "{\"a\":1,garbage", JSON_KIND_NUMBER, "1", false},
+	    {"a", "{\"a\":\"x\"garbage", JSON_KIND_STRING, "x", false},
+	    {"a", "{\"a\":[garbage", JSON_KIND_CONTAINER, NULL, false},
+	    {"a", "{\"a\":{", JSON_KIND_CONTAINER, NULL, false},
+	    {"a", "{\"b\":1}{\"a\":1}", JSON_KIND_NONE, NULL, false},
+	    {"a", "{}garbage", JSON_KIND_NONE, NULL, false},
 	};
 
 	CHECK_ROWS(rows);
@@ -219,54 +220,54 @@ END_TEST
 START_TEST(says_where_texts_are_broken)
 {
 	static const struct row rows[] = {
-	    {"a", "", JSON_NONE, NULL, true},
-	    {"a", " \n", JSON_NONE, NULL, true},
-	    {"a", "{", JSON_NONE, NULL, true},
-	    {"a", "\xef\xbb\xbf{\"a\":1}", JSON_NONE, NULL, true},
-	    {"a", "hello", JSON_NONE, NULL, true},
-	    {"a", "}", JSON_NONE, NULL, true},
-	    {"a", "{\"a\"", JSON_NONE, NULL, true},
-	    {"a", "{\"a", JSON_NONE, NULL, true},
-	    {"a", "{\"a\":", JSON_NONE, NULL, true},
-	    {"a", "{\"a\": ", JSON_NONE, NULL, true},
-	    {"a", "{\"a\":}", JSON_NONE, NULL, true},
-	    {"a", "{\"b\":,\"a\":1}", JSON_NONE, NULL, true},
-	    {"a", "{\"a\" 1}", JSON_NONE, NULL, true},
-	    {"a", "{a:1}", JSON_NONE, NULL, true},
-	    {"a", "{'a':1}", JSON_NONE, NULL, true},
-	    {"a", "{,\"a\":1}", JSON_NONE, NULL, true},
-	    {"a", "{\"b\":1,}", JSON_NONE, NULL, true},
-	    {"a", "{\"b\":1,,\"a\":1}", JSON_NONE, NULL, true},
-	    {"a", "{\"b\":1 \"a\":1}", JSON_NONE, NULL, true},
-	    {"a", "{\"b\":\"x\"\"a\":1}", JSON_NONE, NULL, true},
-	    {"a", "{\"b\":1]", JSON_NONE, NULL, true},
-	    {"a", "{\"b\":/**/1,\"a\":1}", JSON_NONE, NULL, true},
-	    {"a", "{\"b\":[,\"a\":1}", JSON_NONE, NULL, true},
-	    {"a", "{\"b\":[\"}]", JSON_NONE, NULL, true},
-	    {"a", "{\"a\":\"x", JSON_NONE, NULL, true},
-	    {"a", "{\"a\":\"x\\", JSON_NONE, NULL, true},
-	    {"a", "{\"a\":\"x\\\"", JSON_NONE, NULL, true},
+	    {"a", "", JSON_KIND_NONE, NULL, true},
+	    {"a", " \n", JSON_KIND_NONE, NULL, true},
+	    {"a", "{", JSON_KIND_NONE, NULL, true},
+	    {"a", "\xef\xbb\xbf{\"a\":1}", JSON_KIND_NONE, NULL, true},
+	    {"a", "hello", JSON_KIND_NONE, NULL, true},
+	    {"a", "}", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"a\"", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"a", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"a\":", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"a\": ", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"a\":}", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"b\":,\"a\":1}", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"a\" 1}", JSON_KIND_NONE, NULL, true},
+	    {"a", "{a:1}", JSON_KIND_NONE, NULL, true},
+	    {"a", "{'a':1}", JSON_KIND_NONE, NULL, true},
+	    {"a", "{,\"a\":1}", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"b\":1,}", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"b\":1,,\"a\":1}", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"b\":1 \"a\":1}", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"b\":\"x\"\"a\":1}", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"b\":1]", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"b\":/**/1,\"a\":1}", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"b\":[,\"a\":1}", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"b\":[\"}]", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"a\":\"x", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"a\":\"x\\", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"a\":\"x\\\"", JSON_KIND_NONE, NULL, true},
 	    /* it may go on */
-	    {"a", "{\"a\":12", JSON_NONE, NULL, true},
-	    {"a", "{\"a\":true", JSON_NONE, NULL, true},
+	    {"a", "{\"a\":12", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"a\":true", JSON_KIND_NONE, NULL, true},
 	    /* values that paths lead to are read with care */
-	    {"a", "{\"a\":01}", JSON_NONE, NULL, true},
-	    {"a", "{\"a\":+1}", JSON_NONE, NULL, true},
-	    {"a", "{\"a\":-}", JSON_NONE, NULL, true},
-	    {"a", "{\"a\":1.}", JSON_NONE, NULL, true},
-	    {"a", "{\"a\":.5}", JSON_NONE, NULL, true},
-	    {"a", "{\"a\":1e}", JSON_NONE, NULL, true},
-	    {"a", "{\"a\":1e+}", JSON_NONE, NULL, true},
-	    {"a", "{\"a\":0x1}", JSON_NONE, NULL, true},
-	    {"a", "{\"a\":NaN}", JSON_NONE, NULL, true},
-	    {"a", "{\"a\":True}", JSON_NONE, NULL, true},
-	    {"a", "{\"a\":truetrue}", JSON_NONE, NULL, true},
-	    {"a", "{\"a\":1\"x\"}", JSON_NONE, NULL, true},
-	    {"a", "{\"a\":true:1}", JSON_NONE, NULL, true},
-	    {"a.b", "{\"a\":01,\"b\":1}", JSON_NONE, NULL, true},
+	    {"a", "{\"a\":01}", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"a\":+1}", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"a\":-}", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"a\":1.}", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"a\":.5}", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"a\":1e}", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"a\":1e+}", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"a\":0x1}", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"a\":NaN}", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"a\":True}", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"a\":truetrue}", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"a\":1\"x\"}", JSON_KIND_NONE, NULL, true},
+	    {"a", "{\"a\":true:1}", JSON_KIND_NONE, NULL, true},
+	    {"a.b", "{\"a\":01,\"b\":1}", JSON_KIND_NONE, NULL, true},
 	    /* others are passed over */
-	    {"a", "{\"b\":01,\"c\":NaN,\"d\":[},\"a\":1}", JSON_NUMBER, "1", false},
-	    {"a", "{\"b\":[1 2,,:\"x\\q\n\"],\"a\":1}", JSON_NUMBER, "1", false},
+	    {"a", "{\"b\":01,\"c\":NaN,\"d\":[},\"a\":1}", JSON_KIND_NUMBER, "1", false},
+	    {"a", "{\"b\":[1 2,,:\"x\\q\n\"],\"a\":1}", JSON_KIND_NUMBER, "1", false},
 	};
 
 	CHECK_ROWS(rows);
@@ -276,11 +277,11 @@ END_TEST
 START_TEST(other_values_have_no_fields)
 {
 	static const struct row rows[] = {
-	    {"a", "[{\"a\":1}]", JSON_NONE, NULL, false}, {"a", "[garbage", JSON_NONE, NULL, false},
-	    {"a", "\"a\"", JSON_NONE, NULL, false},       {"a", " 12", JSON_NONE, NULL, false},
-	    {"a", "-1.5e3\n", JSON_NONE, NULL, false},    {"a", "true", JSON_NONE, NULL, false},
-	    {"a", "null ", JSON_NONE, NULL, false},       {"a", "nul", JSON_NONE, NULL, true},
-	    {"a", "12x", JSON_NONE, NULL, true},          {"a", "12:", JSON_NONE, NULL, true},
+	    {"a", "[{\"a\":1}]", JSON_KIND_NONE, NULL, false}, {"a", "[garbage", JSON_KIND_NONE, NULL, false},
+	    {"a", "\"a\"", JSON_KIND_NONE, NULL, false},       {"a", " 12", JSON_KIND_NONE, NULL, false},
+	    {"a", "-1.5e3\n", JSON_KIND_NONE, NULL, false},    {"a", "true", JSON_KIND_NONE, NULL, false},
+	    {"a", "null ", JSON_KIND_NONE, NULL, false},       {"a", "nul", JSON_KIND_NONE, NULL, true},
+	    {"a", "12x", JSON_KIND_NONE, NULL, true},          {"a", "12:", JSON_KIND_NONE, NULL, true},
 	};
 
 	CHECK_ROWS(rows);
@@ -294,7 +295,7 @@ START_TEST(any_bytes_in_strings_pass)
 	char value[16];
 
 	ck_assert(scan_bytes("a", text, sizeof text - 1, &found, value, sizeof value));
-	ck_assert_int_eq(found.kind, JSON_STRING);
+	ck_assert_int_eq(found.kind, JSON_KIND_STRING);
 	ck_assert(!found.escaped);
 	ck_assert_uint_eq(found.len, 7);
 	ck_assert(memcmp(value, "x\0\x01\n\xff\xc3y", 7) == 0);
@@ -310,19 +311,19 @@ START_TEST(finds_two_at_once)
 	struct json_found found[2];
 
 	ck_assert(json_scan(both, strlen(both), paths, 2, found));
-	ck_assert_int_eq(found[0].kind, JSON_STRING);
-	ck_assert_int_eq(found[1].kind, JSON_TRUE);
+	ck_assert_int_eq(found[0].kind, JSON_KIND_STRING);
+	ck_assert_int_eq(found[1].kind, JSON_KIND_TRUE);
 	ck_assert(!json_scan(cut, strlen(cut), paths, 2, found));
-	ck_assert_int_eq(found[0].kind, JSON_STRING);
-	ck_assert_int_eq(found[1].kind, JSON_NONE);
+	ck_assert_int_eq(found[0].kind, JSON_KIND_STRING);
+	ck_assert_int_eq(found[1].kind, JSON_KIND_NONE);
 	ck_assert(!json_scan(gone, strlen(gone), paths, 2, found));
-	ck_assert_int_eq(found[0].kind, JSON_NONE);
+	ck_assert_int_eq(found[0].kind, JSON_KIND_NONE);
 	ck_assert(json_scan(both, strlen(both), same, 2, found));
-	ck_assert_int_eq(found[0].kind, JSON_TRUE);
+	ck_assert_int_eq(found[0].kind, JSON_KIND_TRUE);
 	ck_assert_ptr_eq(found[0].text, found[1].text);
 	ck_assert(json_scan(NULL, 0, paths, 0, found));
 	ck_assert(!json_scan(NULL, 0, paths, 2, found));
-	ck_assert_int_eq(found[1].kind, JSON_NONE);
+	ck_assert_int_eq(found[1].kind, JSON_KIND_NONE);
 	json_path_free(&a);
 	json_path_free(&b);
 }
@@ -336,14 +337,14 @@ START_TEST(one_path_may_lead_through_the_other)
 	struct json_found found[2];
 
 	ck_assert(json_scan(text, strlen(text), paths, 2, found));
-	ck_assert_int_eq(found[0].kind, JSON_CONTAINER);
-	ck_assert_int_eq(found[1].kind, JSON_NUMBER);
+	ck_assert_int_eq(found[0].kind, JSON_KIND_CONTAINER);
+	ck_assert_int_eq(found[1].kind, JSON_KIND_NUMBER);
 	ck_assert(json_scan(text, strlen(text), turned, 2, found));
-	ck_assert_int_eq(found[0].kind, JSON_NUMBER);
-	ck_assert_int_eq(found[1].kind, JSON_CONTAINER);
+	ck_assert_int_eq(found[0].kind, JSON_KIND_NUMBER);
+	ck_assert_int_eq(found[1].kind, JSON_KIND_CONTAINER);
 	ck_assert(json_scan(flat, strlen(flat), paths, 2, found));
-	ck_assert_int_eq(found[0].kind, JSON_NUMBER);
-	ck_assert_int_eq(found[1].kind, JSON_NONE);
+	ck_assert_int_eq(found[0].kind, JSON_KIND_NUMBER);
+	ck_assert_int_eq(found[1].kind, JSON_KIND_NONE);
 	json_path_free(&a);
 	json_path_free(&b);
 }
@@ -363,7 +364,7 @@ START_TEST(strings_of_each_length)
 			n = snprintf(text, sizeof text, "{\"k\":\"%.*s%s%s\",\"a\":\"%s\"}", (int)at, want,
 				     at < len ? "\\\"" : "", want + at, want);
 			ck_assert(scan_bytes("a", text, (size_t)n, &found, value, sizeof value));
-			ck_assert_int_eq(found.kind, JSON_STRING);
+			ck_assert_int_eq(found.kind, JSON_KIND_STRING);
 			ck_assert_str_eq(value, want);
 		}
 	}
@@ -385,7 +386,7 @@ START_TEST(depth_is_no_matter)
 	len += DEPTH;
 	len += (size_t)sprintf(text + len, ",\"a\":1}");
 	ck_assert(scan_bytes("a", text, len, &found, value, sizeof value));
-	ck_assert_int_eq(found.kind, JSON_NUMBER);
+	ck_assert_int_eq(found.kind, JSON_KIND_NUMBER);
 	free(text);
 }
 END_TEST
@@ -403,10 +404,10 @@ START_TEST(paths_may_be_deep)
 	t += sprintf(t, "7");
 	memset(t, '}', DEPTH);
 	ck_assert(scan_bytes(path, text, strlen(text), &found, value, sizeof value));
-	ck_assert_int_eq(found.kind, JSON_NUMBER);
+	ck_assert_int_eq(found.kind, JSON_KIND_NUMBER);
 	memcpy(t - 1, "{}", 2);
 	ck_assert(scan_bytes(path, text, strlen(text), &found, value, sizeof value));
-	ck_assert_int_eq(found.kind, JSON_CONTAINER);
+	ck_assert_int_eq(found.kind, JSON_KIND_CONTAINER);
 	free(path);
 	free(text);
 }
