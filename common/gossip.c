@@ -80,6 +80,10 @@ escape_of(const char *p, size_t left, size_t *used, char buf[8])
 		return "\\\"";
 	case '\\':
 		return "\\\\";
+	case '\b':
+		return "\\b";
+	case '\f':
+		return "\\f";
 	case '\n':
 		return "\\n";
 	case '\r':

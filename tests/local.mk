@@ -10,6 +10,7 @@ include tests/conf.mk
 include tests/nats.mk
 include tests/worker.mk
 include tests/election.mk
+include tests/gossip.mk
 
 if HAVE_CHECK
 unit_tests = \

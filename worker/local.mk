@@ -23,6 +23,14 @@ libsrworker_a_SOURCES = \
 	worker/gap.h \
 	worker/go_consumer.c \
 	worker/go_consumer.h \
+	worker/gossip_peers.c \
+	worker/gossip_peers.h \
+	worker/gossiper.c \
+	worker/gossiper.h \
+	worker/gossiper_internal.h \
+	worker/gossiper_join.c \
+	worker/gossiper_send.c \
+	worker/gossiper_serve.c \
 	worker/heartbeat.c \
 	worker/heartbeat.h \
 	worker/inspect.c \

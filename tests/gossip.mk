@@ -1,0 +1,16 @@
+# Tests of gossip: its texts and its book-keeping as pure code, and gossipers on real servers.
+if HAVE_CHECK
+gossip_tests = \
+	test_gossip \
+	test_gossip_peers
+check_PROGRAMS += $(gossip_tests)
+TESTS += $(gossip_tests)
+
+test_gossip_SOURCES = tests/unit/test_gossip.c $(unit_sources)
+test_gossip_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_gossip_LDADD = $(UNIT_LDADD)
+
+test_gossip_peers_SOURCES = tests/unit/test_gossip_peers.c $(unit_sources)
+test_gossip_peers_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_gossip_peers_LDADD = $(WORKER_UNIT_LDADD)
+endif
