@@ -142,7 +142,6 @@ prepare(sqlite3 *db)
 		rc = sqlite3_exec(db,
 				  "PRAGMA journal_mode = WAL;"
 				  "PRAGMA synchronous = NORMAL;"
-				  "PRAGMA wal_autocheckpoint = 100;"
 				  "PRAGMA journal_size_limit = 4194304;"
 				  "PRAGMA temp_store = MEMORY",
 				  NULL, NULL, NULL);

@@ -1,6 +1,7 @@
 /*
- * state.db for reading, in the user's commands. Never writes to the file, not even to make its log: where
- * the daemon is not running and the user may not write beside the file, the file is read as it stands.
+ * state.db for reading, in the user's commands and in workers that start. Never writes to the file, not even
+ * to make its log: where the daemon is not running and the user may not write beside the file, the file is
+ * read as it stands.
  */
 #include "state/reader.h"
 
@@ -18,6 +19,7 @@
 struct state_reader {
 	char *path;
 	sqlite3 *db;
+	uint64_t passed_over;
 };
 
 static int
@@ -190,4 +192,86 @@ state_reader_incidents(struct state_reader *r, const char *topic, state_incident
 		fn(arg, &incident);
 	}
 	return finish(r, q, e);
+}
+
+int
+state_reader_begin(struct state_reader *r, struct error *e)
+{
+	/* the moment is that of the first read */
+	int rc = sqlite3_exec(r->db, "BEGIN; SELECT 1 FROM meta LIMIT 1", NULL, NULL, NULL);
+
+	return rc == SQLITE_OK ? 0 : fail(r, rc, e);
+}
+
+/* Not "?1 IS NULL OR topic = ?1", with which no index is used. */
+static sqlite3_stmt *
+prepare_samples(struct state_reader *r, const char *topic, struct error *e)
+{
+	return prepare(r,
+		       topic != NULL ? "SELECT " ROWS_SAMPLE_COLUMNS
+				       " FROM sample WHERE topic = ?1 ORDER BY value"
+				     : "SELECT " ROWS_SAMPLE_COLUMNS " FROM sample ORDER BY topic, value",
+		       topic, e);
+}
+
+int
+state_reader_samples(struct state_reader *r, const char *topic, state_sample_fn *fn, void *arg,
+		     struct error *e)
+{
+	sqlite3_stmt *q = prepare_samples(r, topic, e);
+	struct proto_sample row;
+	bool more = true;
+
+	if (q == NULL)
+		return -1;
+	while (more && sqlite3_step(q) == SQLITE_ROW) {
+		if (rows_read_sample(q, &row))
+			more = fn(arg, rows_text(q, 0), &row);
+		else
+			r->passed_over++;
+	}
+	return finish(r, q, e);
+}
+
+int
+state_reader_outbox(struct state_reader *r, const char *topic, state_advisory_fn *fn, void *arg,
+		    struct error *e)
+{
+	sqlite3_stmt *q =
+	    prepare(r, "SELECT " ROWS_ADVISORY_COLUMNS " FROM advisory_outbox WHERE topic = ?1 ORDER BY id",
+		    topic, e);
+	struct proto_advisory row;
+
+	if (q == NULL)
+		return -1;
+	while (sqlite3_step(q) == SQLITE_ROW) {
+		if (rows_read_advisory(q, &row))
+			fn(arg, &row);
+		else
+			r->passed_over++;
+	}
+	return finish(r, q, e);
+}
+
+int
+state_reader_meta(struct state_reader *r, const char *key, char **value, struct error *e)
+{
+	sqlite3_stmt *q = prepare(r, "SELECT value FROM meta WHERE key = ?1", key, e);
+
+	*value = NULL;
+	if (q == NULL)
+		return -1;
+	if (sqlite3_step(q) == SQLITE_ROW)
+		*value = xstrdup(rows_text(q, 0));
+	if (finish(r, q, e) == 0)
+		return 0;
+	free(*value);
+	*value = NULL;
+	return -1;
+}
+
+uint64_t
+state_reader_passed_over(const struct state_reader *r)
+{
+	return r->passed_over;
 }

@@ -1,10 +1,11 @@
 /*
- * state.db, read by the user's commands: works while the daemon runs, and when it does not, also for users
- * who may read the file and write nothing.
+ * state.db, read by the user's commands and by workers that start: works while the daemon runs, and when it
+ * does not, also for users who may read the file and write nothing.
  */
 #ifndef SR_STATE_READER_H
 #define SR_STATE_READER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/error.h"
@@ -13,8 +14,7 @@
 struct state_reader;
 
 /* NULL with *e: ERR_NOT_FOUND if there is no such file, ERR_DENIED without the right to read it, ERR_STATE if
- * it cannot be used. Waits up to 2 s for
- * a lock. */
+ * it cannot be used. Waits up to 2 s for a lock. */
 struct state_reader *state_reader_open(const char *dir, struct error *e);
 void state_reader_close(struct state_reader **r);
 
@@ -50,5 +50,8 @@ int state_reader_outbox(struct state_reader *r, const char *topic, state_advisor
 
 /* A row of meta; *value is the caller's to free, NULL if there is none. 0, or -1 with *e. */
 int state_reader_meta(struct state_reader *r, const char *key, char **value, struct error *e);
+
+/* Rows of samples and outbox that were not handed out because no version of this program wrote them so. */
+uint64_t state_reader_passed_over(const struct state_reader *r);
 
 #endif

@@ -10,10 +10,19 @@
  *   and user_version says how many. Nothing is written before the last one is through.
  * - Each commit of the writer is one transaction: checkpoints, incidents and meta of one state_commit are
  *   all there or none of them is.
+ * - Samples come in batches, which may take several commits. Each row is true by itself; the note that says
+ *   up to where all rows are in ("sampled:<topic>" in meta) is in the transaction of the last of them. So the
+ *   note never claims more than is there: what came after it is read back from the target, rows that are
+ * newer than it do no harm. A file that is made anew, or was changed by others, has no note until all rows
+ * were sent again.
+ * - A row of advisory_outbox is in the same transaction as, or an earlier one than, the sample that says that
+ *   its value was advised of. It goes when the advisory was delivered; if that is lost, it is sent twice,
+ * with one id.
  * - The journal is a WAL with synchronous=NORMAL: what was committed survives the death of the process.
  *   A crash of the machine may take the last commits along, never their order and never the file. That
  *   costs nothing, because a position is proven from the target first. Rows of meta are decisions that
- *   must not be taken twice: a commit that holds one is synced (synchronous=FULL) before it counts.
+ *   must not be taken twice: a commit that holds one is synced (synchronous=FULL) before it counts. Notes of
+ *   samples are none.
  * - A damaged file is renamed before a new one is made, state.db first, then its -wal and -journal.
  *   In between, a log without its database is left: SQLite deletes it when it makes the new file.
  *
@@ -105,6 +114,8 @@ static const char *const uses[] = {
     "SELECT id, at, topic, kind, detail FROM incident",
     "SELECT name, topic, role, term, leader, since FROM leadership",
     "SELECT key, value FROM meta",
+    "SELECT topic, value, seen, copied, size, advised FROM sample",
+    "SELECT id, topic, subject, body, tries, next_try FROM advisory_outbox",
 };
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])

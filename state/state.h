@@ -2,9 +2,10 @@
  * state.db, written: the supervisor alone opens it for writing. The schema is a contract (see
  * schema.c): people read it with sqlite3 while the daemon runs.
  *
- * Checkpoints and meta are few and live in memory; the file follows. So a database that cannot be written
+ * Checkpoints, meta and the outbox live in memory; the file follows. So a database that cannot be written
  * stops nothing but the checkpoints (state_problem() says so, and writing is tried again with each
- * commit), and one that is lost is made anew from memory.
+ * commit), and one that is lost is made anew from memory. Samples are too many for that: the workers have
+ * them, and are asked for them again.
  *
  * No function here ends the process or blocks for long. The process ignores SIGXFSZ, so that a file size
  * limit is an error like a full disk.
@@ -59,9 +60,10 @@ void state_add_incident(struct state *s, int64_t at_ms, const char *topic, const
 void state_put_meta(struct state *s, const char *key, const char *value);
 
 /*
- * A batch of changed rows of `sample`, as its frame came; rows and note are copied. It is committed by one of
- * the next calls of state_commit: each takes as many waiting batches as keep a transaction short, oldest
- * first.
+ * A batch of changed rows of `sample`, as its frame came; rows and note are copied. The next calls of
+ * state_commit write it, several if that keeps each of them short, oldest batches first; its note comes with
+ * its last row. A topic's process sends one batch at a time: one that still waits is that of a process that
+ * is gone, and is replaced. A note that the rows in the file would not bear out is left out.
  */
 void state_put_samples(struct state *s, const char *topic, const struct proto_samples *batch);
 /*
@@ -70,22 +72,34 @@ void state_put_samples(struct state *s, const char *topic, const struct proto_sa
  * False if there is nothing to tell.
  */
 bool state_take_stored(struct state *s, char **topic, struct proto_samples_stored *stored);
-/* Commits all batches of that topic that wait, now: its process is gone, and the next one reads the file. */
+/*
+ * A process of a sampled topic is about to start, and will read the file: commits all that waits of the
+ * topic, now. From here on the topic's rows are looked after: its processes are told of a lost file. 0, or -1
+ * with *e: a batch that could not be written waits on, until the new process sends one.
+ */
 int state_flush_samples(struct state *s, const char *topic, struct error *e);
 
-/* A row of advisory_outbox; one that is put and done within a commit never reaches the file. At most
- * STATE_OUTBOX_KEPT rows a topic are kept in memory, newer ones are refused with false. */
+/*
+ * A change of advisory_outbox. All of it is kept in memory; a row that is put and done between two commits
+ * never reaches the file. It is committed before, or with, batches of samples of the topic that are put
+ * later. False: the topic has STATE_OUTBOX_KEPT rows, and this one is not kept.
+ */
 #define STATE_OUTBOX_KEPT 100000
 bool state_put_advisory(struct state *s, const char *topic, const struct proto_advisory *a);
 
 /* Whether anything waits for a commit. */
 bool state_dirty(const struct state *s);
 /*
- * Writes what waits; also the place where a lost or changed file is noticed, so it is called now and then
- * without anything to write. 0, or -1 with *e: what was collected is kept (newest checkpoint of each
- * worker, newest 10,000 incidents) and written by a later call.
+ * Writes what waits, of samples and advisories as much as keeps it short; also the place where a lost or
+ * changed file is noticed, so it is called now and then without anything to write. 0, or -1 with *e: what was
+ * collected is kept (newest checkpoint of each worker, newest 10,000 incidents) and written by a later call.
  */
 int state_commit(struct state *s, struct error *e);
+/* The same without samples and advisories. */
+int state_commit_small(struct state *s, struct error *e);
+/* Much was committed: moves it from the log into the database. To be called between two commits, so that
+ * neither of both is a long wait. */
+void state_tidy(struct state *s);
 /* Text of the last failure, "" while all is well. */
 const char *state_problem(const struct state *s);
 

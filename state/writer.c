@@ -18,10 +18,16 @@
 #include "common/xalloc.h"
 #include "state/dbfile.h"
 #include "state/memory.h"
-#include "state/rows.h"
-#include "state/schema.h"
+#include "state/outbox.h"
+#include "state/samples.h"
+#include "state/tables.h"
 
 #define DETAIL_MAX 4000
+
+/* Pages in the log, of 4 KiB. */
+#define LOG_TIDY  100   /* worth a tidying up */
+#define LOG_SMALL 1000  /* it takes no time: with the commit */
+#define LOG_LARGE 25000 /* nobody tidies up: with the commit all the same */
 
 struct state {
 	char *dir;
@@ -29,10 +35,11 @@ struct state {
 	sqlite3 *db; /* NULL while it cannot be opened */
 	struct dbfile_id id;
 	bool was_read; /* a file was opened once: what memory does not have is not there */
-	struct memory_table checkpoints;
-	struct memory_table meta;
-	struct memory_leadership leadership;
-	struct memory_incidents incidents;
+	struct tables tables;
+	struct samples samples;
+	struct outbox outbox;
+	int log_pages;      /* in the log after the last commit */
+	int log_pages_tidy; /* as many were there when it was tidied up last */
 	struct strbuf news;
 	struct error problem;
 };
@@ -52,200 +59,51 @@ add_news(struct state *s, const char *kind, const char *text)
 static void
 forget_file(struct state *s)
 {
-	memory_set_dirty(&s->checkpoints, true);
-	memory_set_dirty(&s->meta, true);
-	s->leadership.dirty = s->leadership.known;
+	tables_forget_file(&s->tables);
+	samples_forget_file(&s->samples);
+	outbox_forget_file(&s->outbox);
 }
 
-static void
-bind_text(sqlite3_stmt *q, int i, const char *text)
-{
-	sqlite3_bind_text(q, i, text, -1, SQLITE_STATIC);
-}
-
-/* A step's answer; the statement is ready for the next use. */
-static int
-done(sqlite3_stmt *q, int rc)
-{
-	sqlite3_reset(q);
-	return rc == SQLITE_DONE ? SQLITE_OK : rc;
-}
-
-/* ---- the file's rows into memory ----------------------------------------------------------------- */
-
-static void
-read_checkpoint(struct state *s, sqlite3_stmt *q)
-{
-	const char *topic = rows_text(q, 0), *worker = rows_text(q, 1);
-	struct proto_checkpoint *c;
-
-	if (memory_find(&s->checkpoints, topic, worker) != NULL)
-		return;
-	c = xmalloc(sizeof *c);
-	rows_read_checkpoint(q, c);
-	memory_put(&s->checkpoints, topic, worker, c, false);
-}
-
-static void
-read_meta(struct state *s, sqlite3_stmt *q)
-{
-	const char *key = rows_text(q, 0);
-
-	if (memory_find(&s->meta, key, "") == NULL)
-		memory_put(&s->meta, key, "", xstrdup(rows_text(q, 1)), false);
-}
-
-static int
-read_rows(struct state *s, const char *sql, void (*read_row)(struct state *, sqlite3_stmt *))
-{
-	sqlite3_stmt *q;
-	int rc = sqlite3_prepare_v2(s->db, sql, -1, &q, NULL);
-
-	if (rc != SQLITE_OK)
-		return rc;
-	while (sqlite3_step(q) == SQLITE_ROW)
-		read_row(s, q);
-	return sqlite3_finalize(q);
-}
-
+/* The file's rows into memory, where memory has none. */
 static int
 read_all(struct state *s)
 {
-	int rc = read_rows(s, "SELECT " ROWS_CHECKPOINT_COLUMNS " FROM checkpoint", read_checkpoint);
+	int rc = tables_read(&s->tables, s->db);
 
-	return rc == SQLITE_OK ? read_rows(s, "SELECT key, value FROM meta", read_meta) : rc;
+	return rc == SQLITE_OK ? outbox_read(&s->outbox, s->db) : rc;
 }
 
 /* ---- memory into the file ------------------------------------------------------------------------ */
 
-static int
-write_checkpoint(sqlite3_stmt *q, const struct memory_row *row)
+static bool
+outbox_held(const void *outbox, const char *topic)
 {
-	return done(q, rows_write_checkpoint(q, row->first, row->second, row->value));
+	return outbox_holds(outbox, topic);
 }
 
+/* What may be much. A row that says that an advisory was made never comes before that advisory. */
 static int
-write_meta(sqlite3_stmt *q, const struct memory_row *row)
+write_much(struct state *s)
 {
-	bind_text(q, 1, row->first);
-	bind_text(q, 2, row->value);
-	return done(q, sqlite3_step(q));
+	int rc = outbox_write(&s->outbox, s->db);
+
+	return rc == SQLITE_OK ? samples_write(&s->samples, s->db, outbox_held, &s->outbox) : rc;
 }
 
+/* One transaction; synced if it holds a decision (see the head of schema.c), and then it is short. */
 static int
-write_rows(sqlite3 *db, const struct memory_table *t, const char *sql,
-	   int (*write_row)(sqlite3_stmt *, const struct memory_row *))
+transact(struct state *s, bool much)
 {
-	sqlite3_stmt *q;
-	int rc = sqlite3_prepare_v2(db, sql, -1, &q, NULL);
-
-	for (size_t i = 0; rc == SQLITE_OK && i < t->count; i++)
-		if (t->rows[i].dirty)
-			rc = write_row(q, &t->rows[i]);
-	sqlite3_finalize(q);
-	return rc;
-}
-
-static int
-write_leader(sqlite3_stmt *q, const struct state_leadership *row)
-{
-	bind_text(q, 1, row->name);
-	bind_text(q, 2, row->topic);
-	bind_text(q, 3, row->role);
-	sqlite3_bind_int64(q, 4, (sqlite3_int64)row->term);
-	bind_text(q, 5, row->leader);
-	sqlite3_bind_int64(q, 6, row->since_ms);
-	return done(q, sqlite3_step(q));
-}
-
-/* Also gone is what an earlier configuration had. */
-static int
-write_leadership(sqlite3 *db, const struct memory_leadership *m)
-{
-	sqlite3_stmt *q;
-	int rc;
-
-	if (!m->dirty)
-		return SQLITE_OK;
-	rc = sqlite3_exec(db, "DELETE FROM leadership", NULL, NULL, NULL);
-	if (rc != SQLITE_OK)
-		return rc;
-	rc = sqlite3_prepare_v2(db,
-				"INSERT OR REPLACE INTO leadership (name, topic, role, term, leader, since)"
-				" VALUES (?, ?, ?, ?, ?, ?)",
-				-1, &q, NULL);
-	for (size_t i = 0; rc == SQLITE_OK && i < m->count; i++)
-		rc = write_leader(q, &m->rows[i]);
-	sqlite3_finalize(q);
-	return rc;
-}
-
-static int
-prune_incidents(sqlite3 *db)
-{
-	sqlite3_stmt *q;
-	int rc = sqlite3_prepare_v2(db, "DELETE FROM incident WHERE id <= (SELECT max(id) FROM incident) - ?",
-				    -1, &q, NULL);
-
-	if (rc != SQLITE_OK)
-		return rc;
-	sqlite3_bind_int(q, 1, STATE_INCIDENTS_KEPT);
-	rc = done(q, sqlite3_step(q));
-	sqlite3_finalize(q);
-	return rc;
-}
-
-static int
-write_incidents(sqlite3 *db, const struct memory_incidents *m)
-{
-	sqlite3_stmt *q;
-	int rc;
-
-	if (m->count == 0)
-		return SQLITE_OK;
-	rc = sqlite3_prepare_v2(db, "INSERT INTO incident (at, topic, kind, detail) VALUES (?, ?, ?, ?)", -1,
-				&q, NULL);
-	for (size_t i = 0; rc == SQLITE_OK && i < m->count; i++) {
-		const struct memory_incident *incident = memory_incidents_at(m, i);
-
-		sqlite3_bind_int64(q, 1, incident->at_ms);
-		bind_text(q, 2, incident->topic);
-		bind_text(q, 3, incident->kind);
-		bind_text(q, 4, incident->detail);
-		rc = done(q, sqlite3_step(q));
-	}
-	sqlite3_finalize(q);
-	return rc == SQLITE_OK ? prune_incidents(db) : rc;
-}
-
-static int
-write_all(struct state *s)
-{
-	int rc = write_rows(s->db, &s->checkpoints,
-			    "INSERT OR REPLACE INTO checkpoint (" ROWS_CHECKPOINT_COLUMNS
-			    ") VALUES (" ROWS_CHECKPOINT_PLACES ")",
-			    write_checkpoint);
-
-	if (rc == SQLITE_OK)
-		rc = write_rows(s->db, &s->meta, "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)",
-				write_meta);
-	if (rc == SQLITE_OK)
-		rc = write_leadership(s->db, &s->leadership);
-	return rc == SQLITE_OK ? write_incidents(s->db, &s->incidents) : rc;
-}
-
-/* One transaction; synced if it holds a decision (see the head of schema.c). */
-static int
-transact(struct state *s)
-{
-	bool decision = memory_is_dirty(&s->meta);
+	bool decision = memory_is_dirty(&s->tables.meta);
 	int rc;
 
 	if (decision)
 		sqlite3_exec(s->db, "PRAGMA synchronous = FULL", NULL, NULL, NULL);
 	rc = sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 	if (rc == SQLITE_OK)
-		rc = write_all(s);
+		rc = tables_write(&s->tables, s->db);
+	if (rc == SQLITE_OK && much)
+		rc = write_much(s);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
 	return rc;
@@ -279,6 +137,25 @@ set_aside(struct state *s, const struct error *why, struct error *e)
 	return 0;
 }
 
+static int
+on_log_grown(void *arg, sqlite3 *db, const char *name, int pages)
+{
+	struct state *s = arg;
+
+	(void)db;
+	(void)name;
+	s->log_pages = pages;
+	return SQLITE_OK;
+}
+
+/* Instead of SQLite's own way, which is to tidy up within the commit, however much that is. */
+static void
+watch_log(struct state *s)
+{
+	s->log_pages = s->log_pages_tidy = 0;
+	sqlite3_wal_hook(s->db, on_log_grown, s);
+}
+
 /* Opens the file and reads it; what is damaged is set aside, once. */
 static int
 open_file(struct state *s, struct error *e)
@@ -291,6 +168,7 @@ open_file(struct state *s, struct error *e)
 
 			if (rc == SQLITE_OK) {
 				s->was_read = true;
+				watch_log(s);
 				dbfile_identify(s->path, &s->id);
 				return 0;
 			}
@@ -360,8 +238,8 @@ state_open(const char *dir, struct error *e)
 
 	s->dir = xstrdup(dir);
 	s->path = xasprintf("%s/state.db", dir);
-	s->checkpoints.free_value = memory_free_checkpoint;
-	s->meta.free_value = free;
+	tables_init(&s->tables);
+	samples_init(&s->samples);
 	strbuf_init(&s->news);
 	if (have_file(s, &why) != 0) {
 		fail(s, &why);
@@ -378,13 +256,12 @@ state_close(struct state **state)
 	*state = NULL;
 	if (s == NULL)
 		return;
-	if (state_dirty(s))
-		(void)state_commit(s, NULL);
+	while (state_dirty(s) && state_commit(s, NULL) == 0)
+		;
 	dbfile_close(&s->db, DBFILE_CHECKPOINT);
-	memory_table_fini(&s->checkpoints);
-	memory_table_fini(&s->meta);
-	memory_leadership_fini(&s->leadership);
-	memory_incidents_clear(&s->incidents);
+	samples_fini(&s->samples);
+	outbox_fini(&s->outbox);
+	tables_fini(&s->tables);
 	strbuf_fini(&s->news);
 	free(s->path);
 	free(s->dir);
@@ -400,88 +277,181 @@ state_take_news(struct state *s)
 void
 state_put_checkpoint(struct state *s, const char *topic, const char *worker, const struct proto_checkpoint *c)
 {
-	memory_put(&s->checkpoints, topic, worker, memory_copy_checkpoint(c), true);
+	memory_put(&s->tables.checkpoints, topic, worker, memory_copy_checkpoint(c), true);
 }
 
 void
 state_put_leadership(struct state *s, const struct state_leadership *rows, size_t count)
 {
-	memory_leadership_put(&s->leadership, rows, count);
+	memory_leadership_put(&s->tables.leadership, rows, count);
 }
 
 void
 state_add_incident(struct state *s, int64_t at_ms, const char *topic, const char *kind, const char *detail)
 {
-	memory_incidents_add(&s->incidents, at_ms, topic, kind, detail, DETAIL_MAX);
+	memory_incidents_add(&s->tables.incidents, at_ms, topic, kind, detail, DETAIL_MAX);
 }
 
 void
 state_put_meta(struct state *s, const char *key, const char *value)
 {
-	memory_put(&s->meta, key, "", xstrdup(value), true);
+	memory_put(&s->tables.meta, key, "", xstrdup(value), true);
+}
+
+void
+state_put_samples(struct state *s, const char *topic, const struct proto_samples *batch)
+{
+	samples_put(&s->samples, topic, batch);
+}
+
+bool
+state_take_stored(struct state *s, char **topic, struct proto_samples_stored *stored)
+{
+	return samples_take(&s->samples, topic, stored);
+}
+
+bool
+state_put_advisory(struct state *s, const char *topic, const struct proto_advisory *a)
+{
+	return outbox_put(&s->outbox, topic, a);
+}
+
+static bool
+dirty_much(const struct state *s)
+{
+	return samples_dirty(&s->samples) || outbox_dirty(&s->outbox);
 }
 
 bool
 state_dirty(const struct state *s)
 {
-	return s->incidents.count > 0 || memory_is_dirty(&s->checkpoints) || memory_is_dirty(&s->meta) ||
-	       s->leadership.dirty;
+	return tables_dirty(&s->tables) || dirty_much(s);
 }
 
-/* Writes to the file that is open. DBFILE_READY: all of memory is in it. */
-static enum dbfile_result
-write_file(struct state *s, struct error *e)
+/* ---- committing ---------------------------------------------------------------------------------- */
+
+/* The log's content into the database, as far as readers let it: a short wait for the disk. */
+static void
+tidy_log(struct state *s)
 {
+	struct mono before = mono_now();
+
+	if (s->log_pages < LOG_TIDY || s->log_pages == s->log_pages_tidy)
+		return;
+	s->log_pages_tidy = s->log_pages;
+	/* what cannot be done now can be done later */
+	(void)sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	samples_took(&s->samples, mono_ms_between(before, mono_now()));
+}
+
+static void
+committed(struct state *s, bool much)
+{
+	tables_committed(&s->tables);
+	if (much) {
+		outbox_committed(&s->outbox);
+		samples_committed(&s->samples);
+	}
+}
+
+/* Writes to the file that is open. DBFILE_READY: all is in it that was to be; much: also what may take long.
+ */
+static enum dbfile_result
+write_file(struct state *s, bool much, struct error *e)
+{
+	struct mono before = mono_now();
 	enum dbfile_result result;
 	int rc;
 
-	if (!state_dirty(s))
+	much = much && dirty_much(s) && !memory_is_dirty(&s->tables.meta);
+	if (!much && !tables_dirty(&s->tables))
 		return DBFILE_READY;
-	rc = transact(s);
+	rc = transact(s, much);
 	if (rc != SQLITE_OK) {
 		result = dbfile_judge(s->path, s->db, rc, e);
 		settle(s);
 		return result;
 	}
 	settle(s);
+	committed(s, much);
+	if (much)
+		samples_took(&s->samples, mono_ms_between(before, mono_now()));
+	if (s->log_pages < LOG_SMALL || s->log_pages > LOG_LARGE)
+		tidy_log(s);
 	dbfile_identify(s->path, &s->id);
-	memory_set_dirty(&s->checkpoints, false);
-	memory_set_dirty(&s->meta, false);
-	s->leadership.dirty = false;
-	memory_incidents_clear(&s->incidents);
 	return DBFILE_READY;
 }
 
 static int
-commit(struct state *s, struct error *e)
+commit(struct state *s, bool much, struct error *e)
 {
 	enum dbfile_result result;
 
 	if (have_file(s, e) != 0)
 		return -1;
-	result = write_file(s, e);
+	result = write_file(s, much, e);
 	if (result == DBFILE_DAMAGED) {
 		struct error why = *e;
 
 		if (set_aside(s, &why, e) != 0 || open_file(s, e) != 0)
 			return -1;
-		result = write_file(s, e);
+		result = write_file(s, much, e);
 	}
 	return result == DBFILE_READY ? 0 : -1;
 }
 
-int
-state_commit(struct state *s, struct error *e)
+static int
+commit_and_note(struct state *s, bool much, struct error *e)
 {
 	struct error why = ERROR_INIT;
 
-	if (commit(s, &why) == 0) {
+	if (commit(s, much, &why) == 0) {
 		s->problem = (struct error)ERROR_INIT;
 		return 0;
 	}
 	if (e != NULL)
 		*e = why;
 	return fail(s, &why);
+}
+
+int
+state_commit(struct state *s, struct error *e)
+{
+	return commit_and_note(s, true, e);
+}
+
+int
+state_commit_small(struct state *s, struct error *e)
+{
+	return commit_and_note(s, false, e);
+}
+
+void
+state_tidy(struct state *s)
+{
+	struct dbfile_id now;
+
+	if (s->db == NULL || s->log_pages < LOG_TIDY || s->log_pages == s->log_pages_tidy)
+		return;
+	dbfile_identify(s->path, &now);
+	/* of a file that was changed the next commit takes care */
+	if (dbfile_compare(&s->id, &now) != DBFILE_SAME)
+		return;
+	tidy_log(s);
+	dbfile_identify(s->path, &s->id);
+}
+
+int
+state_flush_samples(struct state *s, const char *topic, struct error *e)
+{
+	int rc = 0;
+
+	samples_start(&s->samples, topic);
+	while (rc == 0 && (samples_wait(&s->samples, topic) || outbox_dirty_of(&s->outbox, topic))) {
+		samples_first(&s->samples, topic);
+		rc = state_commit(s, e);
+	}
+	return rc;
 }
 
 const char *
@@ -511,7 +481,7 @@ state_get_checkpoint(const struct state *s, const char *topic, const char *worke
 		     struct error *e)
 {
 	int found;
-	const struct memory_row *row = look_up(s, &s->checkpoints, topic, worker, &found, e);
+	const struct memory_row *row = look_up(s, &s->tables.checkpoints, topic, worker, &found, e);
 	struct proto_checkpoint *copy;
 
 	if (row == NULL)
@@ -526,7 +496,7 @@ int
 state_get_meta(const struct state *s, const char *key, char **value, struct error *e)
 {
 	int found;
-	const struct memory_row *row = look_up(s, &s->meta, key, "", &found, e);
+	const struct memory_row *row = look_up(s, &s->tables.meta, key, "", &found, e);
 
 	if (row != NULL)
 		*value = xstrdup(row->value);
