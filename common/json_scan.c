@@ -386,6 +386,7 @@ struct scan {
 	size_t undecided;
 	size_t level; /* objects around the one that p is in */
 	bool first;   /* p is behind its opening bracket */
+	bool broken;  /* a path led to a value that is none */
 };
 
 static void
@@ -511,11 +512,11 @@ take_scalar(struct scan *s, unsigned mask)
 	if (mask == 0)
 		return true;
 	found.len = (size_t)(stop - found.text);
-	found.kind = scalar_kind(found.text, found.len);
-	if (found.kind == JSON_KIND_NONE || !is(*stop, AFTER_SCALAR))
-		return false;
-	if (found.kind == JSON_KIND_NULL)
-		found = (struct json_found){.kind = JSON_KIND_NULL};
+	found.kind = is(*stop, AFTER_SCALAR) ? scalar_kind(found.text, found.len) : JSON_KIND_NONE;
+	if (found.kind == JSON_KIND_NONE)
+		s->broken = true;
+	if (found.kind == JSON_KIND_NONE || found.kind == JSON_KIND_NULL)
+		found = (struct json_found){.kind = found.kind};
 	decide_value(s, mask, &found);
 	return true;
 }
@@ -623,5 +624,5 @@ json_scan(const char *text, size_t len, const struct json_path *const *paths, si
 	while (s.undecided > 0)
 		if (!step(&s))
 			return false;
-	return true;
+	return !s.broken;
 }

@@ -15,13 +15,14 @@
  * is not looked at. A text whose outermost value is no object has no fields: of it only the first character
  * is read, or the number or word that stands there.
  *
- * Broken texts. What stands before the break is found, what stands behind it is not. Looked at are: the
- * commas, colons and names of each object that a path leads through, and the values that paths lead to. Other
- * values are passed over without regard to their grammar: a string up to the next quote without a backslash
- * before it, an object or a list until as many brackets were closed as opened, of whichever kind, and a run
- * of letters, digits, + - and dot as number or word. Strings may hold any bytes, also such as JSON
- * forbids (control characters, NUL, broken UTF-8); so they pass through. A byte order mark in front is no
- * JSON. Nothing but blanks is no JSON.
+ * Broken texts. What stands before the break is found, what stands behind it is not. Looked at are the
+ * commas, colons and names of each object that a path leads through. Values are passed over without regard to
+ * their grammar: a string up to the next quote without a backslash before it, an object or a list until as
+ * many brackets were closed as opened, of whichever kind, and a run of letters, digits, + - and dot as number
+ * or word. If a path leads to such a run that is no number or word of JSON, the field counts as absent and
+ * the text as broken, but what follows is read. Strings may hold any bytes, also such as JSON forbids
+ * (control characters, NUL, broken UTF-8): they pass through. A byte order mark in front is no JSON. Nothing
+ * but blanks is no JSON. So what one path finds does not depend on the other.
  */
 #ifndef SR_COMMON_JSON_SCAN_H
 #define SR_COMMON_JSON_SCAN_H

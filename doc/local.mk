@@ -10,6 +10,7 @@ dist_doc_DATA = \
 	doc/internals.md \
 	doc/migrating.md \
 	doc/running.md \
+	doc/sampling.md \
 	doc/two-way.md \
 	doc/when-a-topic-halts.md
 

@@ -232,12 +232,18 @@ check_tree(const json_t *tree, const char *path, const struct json_found *found)
 	free(name);
 }
 
+/* No JSON holds a NUL byte; jansson overlooks one behind a number. */
 static void
 check_with_jansson(const struct input *in, const struct result *r)
 {
-	json_t *any = load(in->text, in->len, 0), *strict = load(in->text, in->len, JSON_REJECT_DUPLICATES);
-	char *text = xstrndup(in->text, in->len);
+	json_t *any, *strict;
+	char *text;
 
+	if (in->len > 0 && memchr(in->text, '\0', in->len) != NULL)
+		return;
+	any = load(in->text, in->len, 0);
+	strict = load(in->text, in->len, JSON_REJECT_DUPLICATES);
+	text = xstrndup(in->text, in->len);
 	if (any != NULL)
 		REQUIRE(r->whole);
 	for (size_t i = 0; i < in->count; i++) {

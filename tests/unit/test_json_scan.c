@@ -307,7 +307,8 @@ START_TEST(finds_two_at_once)
 	struct json_path *a = json_path_new("a.b"), *b = json_path_new("c");
 	const struct json_path *const paths[] = {a, b}, *const same[] = {b, b};
 	static const char both[] = "{\"x\":1,\"c\":true,\"a\":{\"c\":false,\"b\":\"v\"},#",
-			  cut[] = "{\"a\":{\"c\":1,\"b\":\"v\"},\"d\":[", gone[] = "{\"a\":{},\"c\":7#";
+			  cut[] = "{\"a\":{\"c\":1,\"b\":\"v\"},\"d\":[", gone[] = "{\"a\":{},\"c\":7#",
+			  bad[] = "{\"a\":{\"b\":01},\"c\":7}";
 	struct json_found found[2];
 
 	ck_assert(json_scan(both, strlen(both), paths, 2, found));
@@ -321,6 +322,9 @@ START_TEST(finds_two_at_once)
 	ck_assert(json_scan(both, strlen(both), same, 2, found));
 	ck_assert_int_eq(found[0].kind, JSON_KIND_TRUE);
 	ck_assert_ptr_eq(found[0].text, found[1].text);
+	ck_assert(!json_scan(bad, strlen(bad), paths, 2, found));
+	ck_assert_int_eq(found[0].kind, JSON_KIND_NONE);
+	ck_assert_int_eq(found[1].kind, JSON_KIND_NUMBER);
 	ck_assert(json_scan(NULL, 0, paths, 0, found));
 	ck_assert(!json_scan(NULL, 0, paths, 2, found));
 	ck_assert_int_eq(found[1].kind, JSON_KIND_NONE);
