@@ -2,6 +2,9 @@
  * Sends advisories: core ones at once, reliable ones with acknowledgement and back-off, up to 10 tries, in
  * the order in which they came, a bounded number at a time. Part of a replicating worker.
  *
+ * Core ones that cannot be sent at once wait for a minute at most, up to 10,000; reliable ones for as long as
+ * it takes, up to 100,000.
+ *
  * A reliable advisory is told to the supervisor's outbox before it is sent, and again when it is delivered or
  * given up: what a process did not deliver, the next one does. Its Nats-Msg-Id is its event id.
  */
@@ -16,9 +19,12 @@
 
 struct advisor;
 
+/* None of them may free the advisor. */
 struct advisor_callbacks {
+	/* A change of the outbox, in the order in which they are to be made. Called from within
+	 * advisor_raise() and advisor_load() too. */
 	void (*outbox)(void *arg, const struct proto_advisory *change);
-	/* A reliable one of that value was delivered or given up. */
+	/* A reliable one of that value was delivered or given up; never from within advisor_raise(). */
 	void (*delivered)(void *arg, const char *value, size_t len);
 	void (*incident)(void *arg, const char *kind, const char *detail);
 };
@@ -29,21 +35,26 @@ struct advisor *advisor_new(struct event_base *base, struct nats_conn *conn, con
 			    void *arg);
 void advisor_free(struct advisor **a);
 
-/* Of the outbox in state.db, at the start. */
+/* Of the outbox in state.db, at the start, before anything is raised. A row that makes no sense is removed.
+ */
 void advisor_load(struct advisor *a, const struct proto_advisory *row);
-/* True if it is reliable: `delivered` follows. now_ms of the advisory is set here. */
+/*
+ * True if it is reliable and waits now, or waited already: `delivered` follows. False of a core one, and of a
+ * reliable one that was dropped because too many wait. now_ms of the advisory is set here.
+ */
 bool advisor_raise(struct advisor *a, const struct advisory *advisory, int64_t now_ms);
 
 /* Only a leader sends; what waits stays. */
 void advisor_lead(struct advisor *a, bool leads);
-/* The connection came or went. */
+/* The connection came or went. What was out then is sent anew, and that is no try. */
 void advisor_up(struct advisor *a);
 void advisor_down(struct advisor *a);
 
 struct advisor_figures {
-	uint64_t raised[ADVISORY_EVENT_END];
-	uint64_t errors, dropped;
-	uint64_t waiting;
+	uint64_t raised[ADVISORY_EVENT_END]; /* found, whatever became of them */
+	uint64_t errors;                     /* tries that failed */
+	uint64_t dropped;                    /* given up, or never sent */
+	uint64_t waiting;                    /* core ones for a connection, reliable ones for an answer */
 };
 void advisor_figures(const struct advisor *a, struct advisor_figures *out);
 

@@ -3,6 +3,11 @@ noinst_LIBRARIES += libsrworker.a
 libsrworker_a_SOURCES = \
 	worker/acklist.c \
 	worker/acklist.h \
+	worker/advisor.c \
+	worker/advisor.h \
+	worker/advisor_core.c \
+	worker/advisor_internal.h \
+	worker/advisor_reliable.c \
 	worker/bucket.c \
 	worker/bucket.h \
 	worker/bucket_internal.h \
@@ -46,6 +51,8 @@ libsrworker_a_SOURCES = \
 	worker/locate.c \
 	worker/locate.h \
 	worker/others.c \
+	worker/outbox.c \
+	worker/outbox.h \
 	worker/pipeline.c \
 	worker/pipeline.h \
 	worker/poll.c \
