@@ -4,6 +4,7 @@ fuzz_ldadd = libsrsupervisor.a libsrstate.a libsrcommon.a $(CONFUSE_LIBS) $(EVEN
 	$(JANSSON_LIBS) $(CRYPTO_LIBS) $(SQLITE_LIBS) $(LIBS)
 
 fuzz_targets = \
+	tests/fuzz/fuzz_advisory \
 	tests/fuzz/fuzz_conf \
 	tests/fuzz/fuzz_control \
 	tests/fuzz/fuzz_election \
@@ -28,6 +29,10 @@ fuzz_driver = tests/fuzz/driver.c tests/fuzz/fuzz.h
 fuzz_ldflags = $(AM_LDFLAGS)
 TESTS += $(fuzz_targets)
 endif
+
+tests_fuzz_fuzz_advisory_SOURCES = tests/fuzz/fuzz_advisory.c $(fuzz_driver)
+tests_fuzz_fuzz_advisory_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_advisory_LDFLAGS = $(fuzz_ldflags)
 
 tests_fuzz_fuzz_conf_SOURCES = tests/fuzz/fuzz_conf.c $(fuzz_driver)
 tests_fuzz_fuzz_conf_LDADD = $(fuzz_ldadd)
@@ -89,6 +94,7 @@ tests_fuzz_fuzz_sample_note_LDFLAGS = $(fuzz_ldflags)
 fuzzers: $(fuzz_targets)
 
 EXTRA_DIST += \
+	tests/fuzz/advisory.dict \
 	tests/fuzz/conf.dict \
 	tests/fuzz/corpus \
 	tests/fuzz/header.dict \
