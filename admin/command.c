@@ -12,59 +12,74 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
+#include "common/units.h"
 #include "common/xalloc.h"
 
 #define PROGRAM "stream-replicator"
 
 struct verb {
 	const char *name;
-	const char *operand; /* NULL if it takes none */
+	const char *operand;  /* NULL if it takes none */
+	const char *optional; /* a second operand that may be left out; NULL for none */
 	const char *summary;
 	const char *help;
 };
 
 static const struct verb verbs[COMMAND_VERB_END] = {
     [COMMAND_RUN] =
-	{"run", NULL, "replicate (what happens without a verb)",
+	{"run", NULL, NULL, "replicate (what happens without a verb)",
 	 "Runs the supervisor, which keeps a worker at work for every topic of the configuration. Without\n"
 	 "--topic and --topics these are all topics, or those that the variable TOPICS lists.\n"
 	 "Signals: HUP reloads, TERM and INT stop (a second one at once), USR1 reopens the log,\n"
 	 "USR2 writes the status to the log."},
     [COMMAND_CHECK] =
-	{"check", NULL, "validate the configuration",
+	{"check", NULL, NULL, "validate the configuration",
 	 "Reads the configuration and tells everything that is wrong with it, by file and line.\n"
 	 "Exits 0 if it can be used, 78 if not."},
-    [COMMAND_STATUS] = {"status", NULL, "show what every topic is doing",
+    [COMMAND_STATUS] = {"status", NULL, NULL, "show what every topic is doing",
 			"Shows state, position, lag and speed of every topic. Exits 0 only if all is well."},
     [COMMAND_PAUSE] =
-	{"pause", "TOPIC", "stop copying a topic until resume",
+	{"pause", "TOPIC", NULL, "stop copying a topic until resume",
 	 "Settles what is in flight and copies nothing more, also after a restart, until resume.\n"
 	 "Returns when the topic is paused."},
-    [COMMAND_RESUME] = {"resume", "TOPIC", "go on with a paused topic", "Undoes pause."},
+    [COMMAND_RESUME] = {"resume", "TOPIC", NULL, "go on with a paused topic", "Undoes pause."},
     [COMMAND_RESTART] =
-	{"restart", "TOPIC", "replace the worker of a topic",
+	{"restart", "TOPIC", NULL, "replace the worker of a topic",
 	 "Lets the topic's worker settle what is in flight, and starts a new one in its place."},
     [COMMAND_RELOAD] =
-	{"reload", NULL, "read the configuration again",
+	{"reload", NULL, NULL, "read the configuration again",
 	 "Topics that are new, gone or changed are started, stopped or restarted; all others run on.\n"
 	 "A file with errors changes nothing; the errors are printed."},
     [COMMAND_STOP] =
-	{"stop", NULL, "stop replicating",
+	{"stop", NULL, NULL, "stop replicating",
 	 "Lets all workers settle what is in flight and ends the supervisor. Returns when it has ended."},
     [COMMAND_STEP_DOWN] =
-	{"step-down", "NAME", "let another node lead an election",
+	{"step-down", "NAME", NULL, "let another node lead an election",
 	 "Hands the election of that name (leader_election_name) over: its topics settle what is in flight\n"
 	 "here, and another node goes on. Refused if no other node stands for it. Returns when another node\n"
 	 "leads and says which one; fails if nobody has taken over after 10 s. This node takes it\n"
 	 "again only if nobody else does."},
     [COMMAND_VERIFY] =
-	{"verify", "TOPIC", "compare source and target message by message",
+	{"verify", "TOPIC", NULL, "compare source and target message by message",
 	 "Reads both streams in order and compares subject, headers and body of every message.\n"
 	 "Exits 0 only if they are equal."},
+    [COMMAND_STATE] = {"state", NULL, NULL, "show the values of sampled topics",
+		       "Shows for each value when it was last seen and copied, from state.db, which is a few "
+		       "seconds behind.\n"
+		       "Needs no running supervisor."},
+    [COMMAND_ADVISORIES] =
+	{"advisories", "STREAM", "VALUE", "show advisories that a stream holds",
+	 "Reads the stream, which is looked for where the topics publish their advisories, from its start.\n"
+	 "With VALUE only the advisories of that value are shown. Messages that are no advisories are "
+	 "counted."},
+    [COMMAND_GOSSIP] =
+	{"gossip", NULL, NULL, "watch what replicators tell each other of sampled topics",
+	 "Listens at the sources of all sampled topics and shows what is told as it comes, until Ctrl-C."},
 };
 
 /* Verbs that users may know from the manual of a later release. */
-static const char *const later_verbs[] = {"state", "advisories", "gossip", "enroll", "convert"};
+static const char *const later_verbs[] = {"enroll", "convert"};
 
 enum option_id {
 	OPTION_CONFIG = 256,
@@ -80,6 +95,10 @@ enum option_id {
 	OPTION_WATCH,
 	OPTION_FROM,
 	OPTION_TO,
+	OPTION_VALUE,
+	OPTION_SINCE,
+	OPTION_ADVISED,
+	OPTION_FOLLOW,
 	OPTION_HELP,
 	OPTION_VERSION,
 };
@@ -90,6 +109,10 @@ enum option_id {
 #define TALKING                                                                                              \
 	(VERB(COMMAND_STATUS) | VERB(COMMAND_PAUSE) | VERB(COMMAND_RESUME) | VERB(COMMAND_RESTART) |         \
 	 VERB(COMMAND_RELOAD) | VERB(COMMAND_STOP) | VERB(COMMAND_STEP_DOWN))
+/* Verbs whose answer programs may want to read. */
+#define PRINTING                                                                                             \
+	(VERB(COMMAND_STATUS) | VERB(COMMAND_STEP_DOWN) | VERB(COMMAND_VERIFY) | VERB(COMMAND_STATE) |       \
+	 VERB(COMMAND_ADVISORIES) | VERB(COMMAND_GOSSIP))
 
 struct rule {
 	enum option_id id;
@@ -102,8 +125,8 @@ struct rule {
 static const struct rule rules[] = {
     {OPTION_CONFIG, "config", "FILE", ALL, "configuration (default " COMMAND_DEFAULT_CONFIG ")"},
     {OPTION_SOCKET, "socket", "PATH", TALKING, "control socket, where it is not to be taken from --config"},
-    {OPTION_TOPIC, "topic", "NAME", VERB(COMMAND_RUN),
-     "replicate this topic only; may be given several times"},
+    {OPTION_TOPIC, "topic", "NAME", VERB(COMMAND_RUN) | VERB(COMMAND_STATE),
+     "this topic only; may be given several times"},
     {OPTION_TOPICS, "topics", "\"A B\"", VERB(COMMAND_RUN), "the same for several topics at once"},
     {OPTION_PIDFILE, "pidfile", "FILE", VERB(COMMAND_RUN), "write the process id there, and hold it"},
     {OPTION_DAEMONIZE, "daemonize", NULL, VERB(COMMAND_RUN), "go into the background once started"},
@@ -111,8 +134,13 @@ static const struct rule rules[] = {
     {OPTION_PRINT, "print", NULL, VERB(COMMAND_CHECK), "print the effective configuration, secrets masked"},
     {OPTION_CONNECT, "connect", NULL, VERB(COMMAND_CHECK),
      "reach both ends of every topic and tell what is there"},
-    {OPTION_JSON, "json", NULL, VERB(COMMAND_STATUS) | VERB(COMMAND_STEP_DOWN) | VERB(COMMAND_VERIFY),
-     "print JSON"},
+    {OPTION_VALUE, "value", "REGEX", VERB(COMMAND_STATE),
+     "only values in which this extended regular expression is found"},
+    {OPTION_SINCE, "since", "TIME", VERB(COMMAND_STATE) | VERB(COMMAND_ADVISORIES),
+     "only what was seen, or published, so long ago or later: 90m, 7d; or RFC 3339"},
+    {OPTION_ADVISED, "advised", NULL, VERB(COMMAND_STATE), "only values that have fallen silent"},
+    {OPTION_FOLLOW, "follow", NULL, VERB(COMMAND_ADVISORIES), "go on with new ones until Ctrl-C"},
+    {OPTION_JSON, "json", NULL, PRINTING, "print JSON"},
     {OPTION_WATCH, "watch", NULL, VERB(COMMAND_STATUS), "show it again every second until Ctrl-C"},
     {OPTION_FROM, "from", "SEQ", VERB(COMMAND_VERIFY), "first source sequence to compare"},
     {OPTION_TO, "to", "SEQ", VERB(COMMAND_VERIFY), "last source sequence to compare"},
@@ -147,9 +175,11 @@ print_options(unsigned verb_mask)
 static void
 print_verb_help(enum command_verb v)
 {
-	printf("Usage: " PROGRAM " %s%s%s [OPTION]...\n\n%s\n", verbs[v].name,
-	       verbs[v].operand != NULL ? " " : "", verbs[v].operand != NULL ? verbs[v].operand : "",
-	       verbs[v].help);
+	printf("Usage: " PROGRAM " %s%s%s", verbs[v].name, verbs[v].operand != NULL ? " " : "",
+	       verbs[v].operand != NULL ? verbs[v].operand : "");
+	if (verbs[v].optional != NULL)
+		printf(" [%s]", verbs[v].optional);
+	printf(" [OPTION]...\n\n%s\n", verbs[v].help);
 	print_options(VERB(v));
 }
 
@@ -160,7 +190,7 @@ print_program_help(void)
 	       "Copies messages from streams of one NATS system to streams of another, in order and exactly "
 	       "once.\n\nVerbs:\n");
 	for (size_t v = 0; v < COMMAND_VERB_END; v++)
-		printf("  %-10s%-6s %s\n", verbs[v].name, verbs[v].operand != NULL ? verbs[v].operand : "",
+		printf("  %-11s%-7s %s\n", verbs[v].name, verbs[v].operand != NULL ? verbs[v].operand : "",
 		       verbs[v].summary);
 	print_options(VERB(COMMAND_RUN));
 	printf("\n`" PROGRAM " VERB --help` tells more about a verb.\n"
@@ -214,6 +244,23 @@ parse_sequence(const char *option, const char *text, uint64_t *value)
 	return -1;
 }
 
+/* So long ago, or a time. */
+static int
+parse_since(const char *text, int64_t *ms)
+{
+	int64_t now = wall_ms(), value;
+
+	if (units_parse_duration(text, &value, NULL) == 0 && value <= now)
+		*ms = value < now ? now - value : 1;
+	else if (rfc3339_parse(text, &value) == 0 && value > 0)
+		*ms = value / 1000000 > 0 ? value / 1000000 : 1;
+	else
+		return usage("--since \"%s\": want how long ago, like 90m or 7d, or a time like "
+			     "2026-01-31T12:00:00Z",
+			     text);
+	return -1;
+}
+
 static int
 take_option(struct command *c, int id, const char *value)
 {
@@ -255,6 +302,17 @@ take_option(struct command *c, int id, const char *value)
 		return parse_sequence("from", value, &c->from);
 	case OPTION_TO:
 		return parse_sequence("to", value, &c->to);
+	case OPTION_VALUE:
+		c->value = value;
+		break;
+	case OPTION_SINCE:
+		return parse_since(value, &c->since_ms);
+	case OPTION_ADVISED:
+		c->advised = true;
+		break;
+	case OPTION_FOLLOW:
+		c->follow = true;
+		break;
 	case OPTION_HELP:
 	case OPTION_VERSION:
 		break;
@@ -328,6 +386,14 @@ check_options(const struct command *c, unsigned long seen)
 	return -1;
 }
 
+static const char *
+operand_words(const char *operand)
+{
+	if (strcmp(operand, "NAME") == 0)
+		return "election";
+	return strcmp(operand, "STREAM") == 0 ? "stream" : "topic";
+}
+
 static int
 take_operands(int argc, char **argv, struct command *c)
 {
@@ -335,10 +401,11 @@ take_operands(int argc, char **argv, struct command *c)
 
 	if (verb->operand != NULL) {
 		if (optind >= argc)
-			return usage("%s: which %s?", verb->name,
-				     strcmp(verb->operand, "NAME") == 0 ? "election" : "topic");
+			return usage("%s: which %s?", verb->name, operand_words(verb->operand));
 		c->topic = argv[optind++];
 	}
+	if (verb->optional != NULL && optind < argc)
+		c->value = argv[optind++];
 	if (optind < argc)
 		return usage("%s: \"%s\" is too much", verb->name, argv[optind]);
 	return -1;

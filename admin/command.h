@@ -27,6 +27,9 @@ enum command_verb {
 	COMMAND_STOP,
 	COMMAND_STEP_DOWN,
 	COMMAND_VERIFY,
+	COMMAND_STATE,
+	COMMAND_ADVISORIES,
+	COMMAND_GOSSIP,
 	COMMAND_VERB_END
 };
 
@@ -43,7 +46,12 @@ struct command {
 	bool connect;
 	bool json;
 	bool watch;
-	const char *topic; /* the operand: name of a topic, or of an election for step-down */
+	bool follow;
+	bool advised;
+	const char *topic; /* the operand: name of a topic, of an election for step-down, of a stream for
+			      advisories */
+	const char *value; /* state: regular expression; advisories: second operand; NULL if not given */
+	int64_t since_ms;  /* since the epoch; 0 if not given */
 	uint64_t from;     /* verify: source sequences, 0 where not given */
 	uint64_t to;
 };

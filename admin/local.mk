@@ -1,6 +1,10 @@
 # The user's commands as a library, for the program and its tests.
 noinst_LIBRARIES += libsradmin.a
 libsradmin_a_SOURCES = \
+	admin/advisories.c \
+	admin/advisories.h \
+	admin/advisory_rows.c \
+	admin/advisory_rows.h \
 	admin/check.c \
 	admin/check.h \
 	admin/client.c \
@@ -17,17 +21,28 @@ libsradmin_a_SOURCES = \
 	admin/connect_say.h \
 	admin/control_verbs.c \
 	admin/control_verbs.h \
+	admin/far_ends.c \
+	admin/far_ends.h \
+	admin/gossip.c \
+	admin/gossip.h \
+	admin/listing.c \
+	admin/listing.h \
 	admin/pairing.c \
 	admin/pairing.h \
+	admin/sample_rows.c \
+	admin/sample_rows.h \
 	admin/seqmap.c \
 	admin/seqmap.h \
 	admin/session.c \
 	admin/session.h \
 	admin/socket_path.c \
 	admin/socket_path.h \
+	admin/state.c \
+	admin/state.h \
 	admin/status.c \
 	admin/status.h \
 	admin/status_elections.c \
+	admin/status_sampling.c \
 	admin/status_table.c \
 	admin/status_table.h \
 	admin/step_down.c \

@@ -1,6 +1,7 @@
 /*
  * A status for people: a head line, one row a topic with what is wrong below it, and a bar for a topic that
- * has a long way to go; then elections and heartbeats (status_elections.c). Pure code of the user's commands.
+ * has a long way to go; then sampling (status_sampling.c), elections and heartbeats (status_elections.c).
+ * Pure code of the user's commands.
  */
 #include "admin/status_table.h"
 
@@ -178,6 +179,7 @@ status_table(struct strbuf *out, const json_t *status, const struct status_look 
 	add_head(out, status, look);
 	strbuf_adds(out, "\n");
 	add_topics(out, status, look);
+	status_table_sampling(out, status, look);
 	status_table_elections(out, status, look);
 	status_table_heartbeat(out, status, look);
 }

@@ -17,6 +17,9 @@ struct status_look {
 /* Appends the tables. Whatever is missing or of another type is shown as "-". */
 void status_table(struct strbuf *out, const json_t *status, const struct status_look *look);
 
+/* The part about sampling, nothing without a sampled topic. */
+void status_table_sampling(struct strbuf *out, const json_t *status, const struct status_look *look);
+
 /* The part about elections, nothing without one; and the line about the heartbeats, nothing without them. */
 void status_table_elections(struct strbuf *out, const json_t *status, const struct status_look *look);
 void status_table_heartbeat(struct strbuf *out, const json_t *status, const struct status_look *look);

@@ -1,7 +1,7 @@
 /*
- * Reading a stream, for `verify`. The consumer is ephemeral, in memory and without acknowledgements: it
- * leaves nothing behind and takes nothing from anybody. Its sequence must rise by one with each message,
- * so that a lost one is noticed; then, as after any other trouble, it is made anew.
+ * Reading a stream, for `verify` and `advisories`. The consumer is ephemeral, in memory and without
+ * acknowledgements: it leaves nothing behind and takes nothing from anybody. Its sequence must rise by one
+ * with each message, so that a lost one is noticed; then, as after any other trouble, it is made anew.
  *
  * Invariant: every message at or above `next` is still to come, every one below it was delivered once.
  */
@@ -38,7 +38,7 @@ struct stream_reader {
 	struct puller *puller;
 	struct event *retry;
 	struct event *look;
-	uint64_t next;           /* sequence behind the last message that was delivered */
+	uint64_t next; /* sequence behind the last message that was delivered; 0: by the time to start at */
 	uint64_t consumer_seq;   /* of the last message */
 	uint64_t looked_at_next; /* at the last look */
 	uint64_t total;
@@ -100,7 +100,7 @@ trouble(struct stream_reader *r, const char *reason)
 	if (!r->in_trouble)
 		r->trouble_since = now;
 	r->in_trouble = true;
-	if (mono_ms_between(r->trouble_since, now) > TRY_MS)
+	if (!r->config.patient && mono_ms_between(r->trouble_since, now) > TRY_MS)
 		fail(r, reason);
 	else
 		arm(r->retry, RETRY_MS);
@@ -203,15 +203,17 @@ start_pulling(struct stream_reader *r)
 static void
 fill_request(const struct stream_reader *r, struct jsapi_consumer_request *request)
 {
-	*request = (struct jsapi_consumer_request){.stream = r->config.stream,
-						   .name = r->consumer,
-						   .ack_none = true,
-						   .memory = true,
-						   .filters = r->config.filters,
-						   .filter_count = r->config.filter_count,
-						   .start_seq = r->next,
-						   .max_ack_pending = -1,
-						   .inactive_threshold_ns = IDLE_NS};
+	*request =
+	    (struct jsapi_consumer_request){.stream = r->config.stream,
+					    .name = r->consumer,
+					    .ack_none = true,
+					    .memory = true,
+					    .filters = r->config.filters,
+					    .filter_count = r->config.filter_count,
+					    .start_seq = r->next,
+					    .start_time_ns = r->next == 0 ? r->config.start_time_ns : 0,
+					    .max_ack_pending = -1,
+					    .inactive_threshold_ns = IDLE_NS};
 }
 
 static void
@@ -260,7 +262,7 @@ make_consumer(struct stream_reader *r)
 	struct error e = ERROR_INIT;
 	struct strbuf body;
 
-	snprintf(r->consumer, sizeof r->consumer, "sr_verify_%ld_%llx_%u", (long)getpid(),
+	snprintf(r->consumer, sizeof r->consumer, "sr_read_%ld_%llx_%u", (long)getpid(),
 		 (unsigned long long)mono_now().ns, r->consumers++);
 	fill_request(r, &request);
 	strbuf_init(&body);

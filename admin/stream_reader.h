@@ -17,8 +17,10 @@ struct stream_reader_config {
 	const char *stream;         /* borrowed, as the filters */
 	const char *const *filters; /* filter_count of them; a server that cannot filter so is helped */
 	size_t filter_count;
-	uint64_t start; /* first sequence */
-	uint64_t last;  /* sequence at which everything that is wanted has been read */
+	uint64_t start;        /* first sequence; 0: by time */
+	int64_t start_time_ns; /* first moment of storing, with start 0; 0: from the stream's first message */
+	uint64_t last;         /* sequence at which everything that is wanted has been read */
+	bool patient;          /* trouble that may pass, such as a lost connection, never fails it */
 };
 
 struct stream_reader_callbacks {

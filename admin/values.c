@@ -3,8 +3,15 @@
 #include "admin/values.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
+
+#include "common/clock.h"
+#include "common/text.h"
+
+#define YEAR_10000_MS INT64_C(253402300800000)
 
 const char *
 values_text(const json_t *o, const char *key)
@@ -85,4 +92,53 @@ values_count_of(const json_t *o, const char *key, char *buf, size_t size)
 		return values_count(json_integer_value(v), buf, size);
 	snprintf(buf, size, "-");
 	return buf;
+}
+
+json_t *
+values_json_text(const char *text, size_t len)
+{
+	json_t *value = json_stringn(text, len);
+	struct strbuf clean;
+
+	if (value != NULL)
+		return value;
+	strbuf_init(&clean);
+	text_clean(&clean, text, len);
+	value = json_stringn(clean.data, clean.len);
+	strbuf_fini(&clean);
+	return value;
+}
+
+/* ---- times --------------------------------------------------------------------------------------- */
+
+static bool
+is_known(int64_t epoch_ms)
+{
+	return epoch_ms > 0 && epoch_ms < YEAR_10000_MS;
+}
+
+const char *
+values_time(int64_t epoch_ms, char *buf, size_t size)
+{
+	time_t seconds = (time_t)(epoch_ms / 1000);
+	struct tm tm;
+
+	if (!is_known(epoch_ms) || localtime_r(&seconds, &tm) == NULL ||
+	    strftime(buf, size, "%Y-%m-%d %H:%M:%S", &tm) == 0)
+		snprintf(buf, size, "-");
+	return buf;
+}
+
+json_t *
+values_json_time(int64_t epoch_ms)
+{
+	char buf[RFC3339_SIZE];
+
+	return is_known(epoch_ms) ? json_string(rfc3339_format(buf, sizeof buf, epoch_ms)) : json_null();
+}
+
+int64_t
+values_ms_of_seconds(int64_t seconds)
+{
+	return seconds > 0 && seconds < YEAR_10000_MS / 1000 ? seconds * 1000 : 0;
 }

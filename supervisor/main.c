@@ -1,10 +1,13 @@
 /* The program stream-replicator: reads the command line and hands over to the part that does the verb. */
 #include <stdlib.h>
 
+#include "admin/advisories.h"
 #include "admin/check.h"
 #include "admin/command.h"
 #include "admin/connect.h"
 #include "admin/control_verbs.h"
+#include "admin/gossip.h"
+#include "admin/state.h"
 #include "admin/status.h"
 #include "admin/step_down.h"
 #include "admin/verify.h"
@@ -48,6 +51,9 @@ static int (*const verbs[COMMAND_VERB_END])(const struct command *c) = {
     [COMMAND_STOP] = admin_control,
     [COMMAND_STEP_DOWN] = admin_step_down,
     [COMMAND_VERIFY] = verify,
+    [COMMAND_STATE] = admin_state,
+    [COMMAND_ADVISORIES] = admin_advisories,
+    [COMMAND_GOSSIP] = admin_gossip,
 };
 
 int

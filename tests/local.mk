@@ -34,6 +34,7 @@ unit_tests = \
 	test_sample_note \
 	test_sample_value \
 	test_state \
+	test_listing \
 	test_status_table \
 	test_step_down \
 	test_siphash \
@@ -111,6 +112,10 @@ test_control_LDADD = libsrsupervisor.a $(UNIT_LDADD)
 test_leaders_SOURCES = tests/unit/test_leaders.c $(unit_sources)
 test_leaders_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_leaders_LDADD = libsrsupervisor.a $(UNIT_LDADD)
+
+test_listing_SOURCES = tests/unit/test_listing.c $(unit_sources)
+test_listing_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_listing_LDADD = libsradmin.a $(UNIT_LDADD)
 
 test_status_table_SOURCES = tests/unit/test_status_table.c $(unit_sources)
 test_status_table_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "admin/command.h"
+#include "common/clock.h"
 #include "tests/unit/unit.h"
 
 static struct command c;
@@ -94,6 +95,35 @@ START_TEST(verbs_with_a_topic)
 }
 END_TEST
 
+START_TEST(verbs_of_sampling)
+{
+	int64_t now = wall_ms();
+
+	ck_assert_int_eq(
+	    PARSE("state", "--topic", "a", "--value", "^x", "--since", "1h", "--advised", "--json"), -1);
+	ck_assert_int_eq(c.verb, COMMAND_STATE);
+	ck_assert_uint_eq(c.topic_count, 1);
+	ck_assert_str_eq(c.value, "^x");
+	ck_assert(c.since_ms >= now - 3600000 && c.since_ms < now - 3590000);
+	ck_assert(c.advised && c.json && !c.follow);
+	command_fini(&c);
+	ck_assert_int_eq(parse("a b", (const char *const[]){"state", NULL}), -1);
+	ck_assert_uint_eq(c.topic_count, 0); /* the variable is for run */
+	ck_assert(c.since_ms == 0 && c.value == NULL);
+	ck_assert_int_eq(PARSE("advisories", "ADV", "--follow"), -1);
+	ck_assert_int_eq(c.verb, COMMAND_ADVISORIES);
+	ck_assert_str_eq(c.topic, "ADV");
+	ck_assert_ptr_null(c.value);
+	ck_assert(c.follow);
+	ck_assert_int_eq(PARSE("advisories", "ADV", "host.a", "--since", "2026-03-01T10:00:00Z"), -1);
+	ck_assert_str_eq(c.value, "host.a");
+	ck_assert(c.since_ms == INT64_C(1772359200000));
+	ck_assert_int_eq(PARSE("gossip", "--json"), -1);
+	ck_assert_int_eq(c.verb, COMMAND_GOSSIP);
+	ck_assert(c.json);
+}
+END_TEST
+
 START_TEST(wrong_usage_is_named)
 {
 	static const struct {
@@ -117,6 +147,17 @@ START_TEST(wrong_usage_is_named)
 	    {{"verify", "a", "--from", "0"}, "--from"},
 	    {{"verify", "a", "--to", "99999999999999999999"}, "--to"},
 	    {{"verify", "a", "--from", "5", "--to", "4"}, "--from"},
+	    {{"state", "a"}, "\"a\""},
+	    {{"state", "--follow"}, "--follow does not go with state"},
+	    {{"state", "--since", "yesterday"}, "--since \"yesterday\""},
+	    {{"state", "--since", "1"}, "--since \"1\""},
+	    {{"state", "--since", "99999Y"}, "--since"},
+	    {{"advisories"}, "which stream"},
+	    {{"advisories", "A", "b", "c"}, "\"c\""},
+	    {{"advisories", "A", "--advised"}, "--advised does not go with advisories"},
+	    {{"advisories", "A", "--value", "x"}, "--value does not go with advisories"},
+	    {{"gossip", "a"}, "\"a\""},
+	    {{"gossip", "--since", "1h"}, "--since does not go with gossip"},
 	};
 
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
@@ -130,7 +171,7 @@ END_TEST
 
 START_TEST(verbs_of_later_releases_are_refused)
 {
-	static const char *const verbs[] = {"state", "advisories", "gossip", "enroll", "convert"};
+	static const char *const verbs[] = {"enroll", "convert"};
 
 	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
 		ck_assert_int_eq(PARSE(verbs[i], "--since", "1h"), COMMAND_EXIT_USAGE);
@@ -167,6 +208,7 @@ unit_suite(void)
 	tcase_add_test(line, options_of_run);
 	tcase_add_test(line, environment_selects_where_nothing_else_does);
 	tcase_add_test(line, verbs_with_a_topic);
+	tcase_add_test(line, verbs_of_sampling);
 	tcase_add_test(line, wrong_usage_is_named);
 	tcase_add_test(line, verbs_of_later_releases_are_refused);
 	tcase_add_test(line, help_for_all_and_for_each);

@@ -116,6 +116,37 @@ START_TEST(tables_of_nothing)
 }
 END_TEST
 
+/* ---- sampling ------------------------------------------------------------------------------------- */
+
+static const char sampled[] =
+    "{" HEAD "\"ok\":true,\"topics\":["
+    "{\"name\":\"all\",\"state\":\"copying\",\"sampling\":null},"
+    "{\"name\":\"registration\",\"state\":\"copying\",\"sampling\":{\"tracked\":1000000,\"advised\":12,"
+    "\"seen\":4000000,\"copied\":1000000,\"skipped\":3000000,\"forced\":7,\"size_triggered\":8,"
+    "\"without_value\":9,\"untracked\":0,\"advisories\":{\"waiting\":0,\"dropped\":0}}},"
+    "{\"name\":\"odd\",\"state\":\"copying\",\"sampling\":{\"tracked\":null,\"advised\":null,\"copied\":0,"
+    "\"skipped\":0,\"forced\":0,\"without_value\":0,\"untracked\":5000,"
+    "\"advisories\":{\"waiting\":3,\"dropped\":2}}}]}";
+
+START_TEST(sampling_has_a_table)
+{
+	const char *said = strstr(show(sampled, 0, false), "SAMPLED");
+
+	ck_assert_ptr_nonnull(said);
+	ck_assert_str_eq(said,
+			 "SAMPLED          VALUES  ADVISED     COPIED    SKIPPED   SAVED  FORCED  NO VALUE\n"
+			 "registration  1,000,000       12  1,000,000  3,000,000  75.0 %       7         9\n"
+			 "odd                   -        -          0          0       -       0         0\n"
+			 "              5,000 copied without being sampled: there are more values than "
+			 "inspect_max_values\n"
+			 "              3 advisories wait to be delivered\n"
+			 "              2 advisories were given up, none would take them\n");
+	ck_assert_uint_le(widest_line(strstr(show(sampled, 70, false), "SAMPLED")), 70);
+	ck_assert_ptr_null(strstr(show(two_topics, 0, false), "SAMPLED"));
+	show("{\"topics\":[{\"sampling\":{}},{\"sampling\":{\"advisories\":7,\"copied\":\"x\"}}]}", 0, true);
+}
+END_TEST
+
 /* ---- elections ------------------------------------------------------------------------------------ */
 
 #define PRESENT                                                                                              \
@@ -300,6 +331,7 @@ unit_suite(void)
 	tcase_add_test(tc, numbers_for_people);
 	tcase_add_test(tc, topics_are_aligned_and_tell_why);
 	tcase_add_test(tc, tables_of_nothing);
+	tcase_add_test(tc, sampling_has_a_table);
 	tcase_add_test(tc, elections_at_120_columns);
 	tcase_add_test(tc, elections_at_80_columns);
 	tcase_add_test(tc, nodes_of_one_name_and_of_other_sites);
