@@ -250,7 +250,7 @@ parse_since(const char *text, int64_t *ms)
 {
 	int64_t now = wall_ms(), value;
 
-	if (units_parse_duration(text, &value, NULL) == 0 && value <= now)
+	if (units_parse_duration(text, &value, NULL) == 0)
 		*ms = value < now ? now - value : 1;
 	else if (rfc3339_parse(text, &value) == 0 && value > 0)
 		*ms = value / 1000000 > 0 ? value / 1000000 : 1;

@@ -121,18 +121,20 @@ show(struct state *s)
 {
 	const struct command *c = s->command;
 	struct error e = ERROR_INIT;
+	bool complete = true;
 
 	if (check_topics(s) != 0)
 		return COMMAND_EXIT_FAILED;
 	sample_columns(s->columns, topic_width(s->conf));
 	listing_init(&s->listing, stdout, c->json ? LISTING_ARRAY : LISTING_TABLE, s->columns + SAMPLE_TOPIC,
 		     SAMPLE_COLUMNS - SAMPLE_TOPIC);
-	if (list_all(s, &e) != 0)
+	if (list_all(s, &e) == 0 || s->listing.rows > 0)
+		complete = listing_end(&s->listing, "no values");
+	if (!complete && e.code == ERR_NONE)
+		error_set(&e, ERR_IO, "not all could be written");
+	if (e.code != ERR_NONE)
 		fprintf(stderr, "stream-replicator: %s\n", e.text);
-	if (e.code != ERR_NONE && s->listing.rows == 0)
-		return COMMAND_EXIT_FAILED;
-	return listing_end(&s->listing, "no values") && e.code == ERR_NONE ? COMMAND_EXIT_OK
-									   : COMMAND_EXIT_FAILED;
+	return e.code == ERR_NONE ? COMMAND_EXIT_OK : COMMAND_EXIT_FAILED;
 }
 
 static int
