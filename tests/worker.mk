@@ -99,7 +99,8 @@ test_throttle_SOURCES = tests/unit/test_throttle.c $(unit_sources)
 test_throttle_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_throttle_LDADD = $(WORKER_UNIT_LDADD)
 
-test_tracker_SOURCES = tests/unit/test_tracker.c $(unit_sources)
+test_tracker_SOURCES = tests/unit/test_tracker.c tests/unit/tracker_model.c tests/unit/tracker_model.h \
+	$(unit_sources)
 test_tracker_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_tracker_LDADD = $(WORKER_UNIT_LDADD)
 

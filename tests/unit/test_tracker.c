@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/sample_value.h"
+#include "tests/unit/tracker_model.h"
 #include "tests/unit/unit.h"
 #include "worker/tracker.h"
 
@@ -320,6 +321,119 @@ START_TEST(gaps_do_not_add_up)
 }
 END_TEST
 
+/* Longer than the ring's table of chunks, with what is in it wrapped. */
+START_TEST(long_queue)
+{
+	struct tracker *t = tracker_new(50000, SEED);
+	char value[16];
+	uint64_t place;
+
+	for (int i = 0; i < 50000; i++) {
+		snprintf(value, sizeof value, "%d", i);
+		tracker_push(t, TRACKER_GOSSIP, add(t, value));
+		if (i % 3 == 0)
+			tracker_push(t, TRACKER_GOSSIP, tracker_pop(t, TRACKER_GOSSIP));
+	}
+	place = tracker_tail(t, TRACKER_GOSSIP);
+	ck_assert_uint_eq(tracker_queued(t, TRACKER_GOSSIP), 50000);
+	for (int i = 0; i < 50000; i++) {
+		MUST(!tracker_passed(t, TRACKER_GOSSIP, place));
+		MUST(tracker_pop(t, TRACKER_GOSSIP));
+	}
+	ck_assert(tracker_passed(t, TRACKER_GOSSIP, place));
+	ck_assert_ptr_null(tracker_pop(t, TRACKER_GOSSIP));
+	tracker_free(&t);
+}
+END_TEST
+
+/* ---- all together --------------------------------------------------------------------------------- */
+
+START_TEST(as_the_model)
+{
+	tracker_model_run((uint64_t)_i, 300000);
+}
+END_TEST
+
+#define MANY      1000000u
+#define BYTES_MAX 110 /* a value; 160 are promised */
+
+static size_t
+nth(char *value, size_t size, unsigned i)
+{
+	return (size_t)snprintf(value, size, "node%07u.site%02u.example.net", i, i % 10);
+}
+
+/* With everything queued and scheduled. */
+static size_t
+fill(struct tracker *t)
+{
+	size_t value_bytes = 0;
+	char value[64];
+
+	for (unsigned i = 0; i < MANY; i++) {
+		size_t len = nth(value, sizeof value, i);
+		struct tracker_entry *e = tracker_add(t, value, len);
+
+		MUST(e);
+		e->offered.size = i;
+		tracker_push(t, TRACKER_STATE_DB, e);
+		tracker_push(t, TRACKER_GOSSIP, e);
+		tracker_schedule(t, e, NOW + i % 7200 * 1000);
+		value_bytes += len;
+	}
+	return value_bytes;
+}
+
+START_TEST(a_million)
+{
+	struct tracker *t = tracker_new(2 * MANY, SEED);
+	size_t value_bytes = fill(t), bytes = tracker_bytes(t);
+	char value[64];
+
+	ck_assert_uint_eq(tracker_count(t), MANY);
+	ck_assert_uint_le(bytes - value_bytes, (size_t)BYTES_MAX * MANY);
+	for (unsigned i = 0; i < MANY; i++)
+		MUST(tracker_find(t, value, nth(value, sizeof value, i))->offered.size == i);
+	for (unsigned i = 0; i < MANY; i += 2)
+		tracker_remove(t, tracker_find(t, value, nth(value, sizeof value, i)));
+	for (unsigned i = 0; i < MANY; i++) {
+		struct tracker_entry *e = tracker_find(t, value, nth(value, sizeof value, i));
+
+		MUST(i % 2 == 0 ? !e : e && e->offered.size == i);
+	}
+	for (unsigned i = 0; i < MANY; i += 2)
+		MUST(tracker_add(t, value, nth(value, sizeof value, i)));
+	/* What was removed left room for it. */
+	ck_assert_uint_le(tracker_bytes(t), bytes);
+	tracker_free(&t);
+}
+END_TEST
+
+/* All lengths, and then all of them longer: pages of one length serve another. */
+START_TEST(lengths_change)
+{
+	struct tracker *t = tracker_new(20000, SEED);
+	char value[SAMPLE_VALUE_MAX + 1];
+	size_t most = 0;
+
+	memset(value, 'x', sizeof value);
+	for (size_t len = 8; len <= SAMPLE_VALUE_MAX; len++) {
+		uint64_t cursor = 0;
+		struct tracker_entry *e;
+
+		while ((e = tracker_next(t, &cursor)))
+			tracker_remove(t, e);
+		for (unsigned i = 0; i < 20000; i++) {
+			snprintf(value, 8, "%07u", i);
+			MUST(tracker_add(t, value, len));
+		}
+	}
+	most = tracker_bytes(t);
+	ck_assert_uint_lt(most, (size_t)20000 * (BYTES_MAX + SAMPLE_VALUE_MAX));
+	tracker_free(&t);
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -343,6 +457,13 @@ unit_suite(void)
 	tcase_add_test(tc, first_in_first_out);
 	tcase_add_test(tc, places);
 	tcase_add_test(tc, gaps_do_not_add_up);
+	tcase_add_test(tc, long_queue);
+	suite_add_tcase(s, tc);
+	tc = tcase_create("whole");
+	tcase_set_timeout(tc, 120);
+	tcase_add_loop_test(tc, as_the_model, 1, 9);
+	tcase_add_test(tc, a_million);
+	tcase_add_test(tc, lengths_change);
 	suite_add_tcase(s, tc);
 	return s;
 }
