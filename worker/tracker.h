@@ -68,7 +68,9 @@ struct tracker_entry *tracker_next(const struct tracker *t, uint64_t *cursor);
  * Schedule. An entry has at most one time; the later call counts. Times may be of any clock that does not go
  * back (the sampler's listening clock, ms). tracker_due() gives entries whose time has come by `now`, in
  * about the order of their times, exact to 250 ms, and takes them out of the schedule; NULL if there is none,
- * or if max_steps steps of work were done in this call. *more is false once nothing is due any more.
+ * or if max_steps steps of work were done in this call. *more is false once nothing is due any more. Best
+ * called once before many are scheduled at first: what is within 3 days of `now` is then in its place, and
+ * need not be moved as a whole when the time is learned.
  */
 void tracker_schedule(struct tracker *t, struct tracker_entry *e, int64_t at_ms);
 struct tracker_entry *tracker_due(struct tracker *t, int64_t now_ms, uint32_t max_steps, bool *more);

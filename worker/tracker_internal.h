@@ -106,13 +106,13 @@ size_t tracker_ring_bytes(const struct tracker_ring *r);
 
 /* ---- schedule (tracker_wheel.c) ------------------------------------------------------------------- */
 
-#define TRACKER_WHEEL_LEVELS 8
-#define TRACKER_WHEEL_SLOTS  256u
+#define TRACKER_WHEEL_LEVELS 7
+#define TRACKER_WHEEL_SLOTS  5632u /* of all levels */
 
 struct tracker_wheel {
 	uint64_t tick; /* everything before it was given out */
-	uint32_t heads[TRACKER_WHEEL_LEVELS][TRACKER_WHEEL_SLOTS];
-	uint64_t taken[TRACKER_WHEEL_LEVELS][TRACKER_WHEEL_SLOTS / 64]; /* a bit a slot that is not empty */
+	uint32_t heads[TRACKER_WHEEL_SLOTS];
+	uint64_t taken[TRACKER_WHEEL_SLOTS / 64]; /* a bit a slot that is not empty */
 };
 
 void tracker_wheel_init(struct tracker_wheel *w);

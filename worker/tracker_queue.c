@@ -32,14 +32,6 @@ tracker_ring_fini(struct tracker_ring *r)
 }
 
 static void
-free_chunk(struct tracker_ring *r, struct tracker_chunk **chunk)
-{
-	free(*chunk);
-	*chunk = NULL;
-	r->chunk_count--;
-}
-
-static void
 grow(struct tracker_ring *r)
 {
 	uint64_t first = r->head / TRACKER_CHUNK;
@@ -56,10 +48,6 @@ grow(struct tracker_ring *r)
 static void
 new_chunk(struct tracker_ring *r)
 {
-	struct tracker_chunk **before = chunk_of(r, r->tail - 1);
-
-	if (*before && (*before)->live == 0)
-		free_chunk(r, before);
 	if (r->tail / TRACKER_CHUNK - r->head / TRACKER_CHUNK == r->cap)
 		grow(r);
 	*chunk_of(r, r->tail) = xmalloc(sizeof(struct tracker_chunk));
@@ -106,8 +94,12 @@ clear(struct tracker_ring *r, uint64_t place)
 
 	(*chunk)->ids[place % TRACKER_CHUNK] = TRACKER_NONE;
 	r->live--;
-	if (--(*chunk)->live == 0 && place / TRACKER_CHUNK != r->tail / TRACKER_CHUNK)
-		free_chunk(r, chunk);
+	/* The one at the tail stays: more comes. When it is full, something is in it. */
+	if (--(*chunk)->live == 0 && place / TRACKER_CHUNK != r->tail / TRACKER_CHUNK) {
+		free(*chunk);
+		*chunk = NULL;
+		r->chunk_count--;
+	}
 	if (place == r->head)
 		pass_gaps(r);
 }

@@ -1,19 +1,28 @@
 /*
- * The schedule: a wheel of wheels with slots of 250 ms, 64 s, 4.5 h, 48 days and so on.
+ * The schedule: a wheel of wheels. The slots of the first are 250 ms, those of the second 64 s: these two
+ * hold all times within 3 days, so that no more has to move at once than falls due within a minute. The
+ * others hold any time that can be said.
  *
- * A time is a count of ticks of 250 ms, a number of 8 digits of 8 bits. An entry hangs in the level of the
- * highest digit in which its time differs from that of the wheel, in the slot of that digit. When the wheel
- * comes to a slot of a higher level, what is in it moves down; what is in a slot of the lowest is due. So all
- * times, however far, cost at most a move a level, and slots with nothing in them are passed by their bits,
- * not one by one. An entry that was put off keeps its slot until that comes up. Pure.
+ * A time is a count of ticks of 250 ms. An entry hangs in the lowest level that goes far enough from the
+ * wheel's tick. When the wheel comes to a slot of a higher level, what is in it moves down; what is in a slot
+ * of the lowest is due. Slots with nothing in them are passed by their bits, not one by one. An entry that
+ * was put off keeps its slot until that comes up. Pure.
  */
 #include <string.h>
 
 #include "worker/tracker_internal.h"
 
-#define TICK_MS    250
-#define DIGIT_BITS 8
-#define HEAD_BIT   (UINT32_C(1) << 31) /* in prev: not an id but level and slot */
+#define TICK_MS  250
+#define HEAD_BIT (UINT32_C(1) << 31) /* in prev: not an id but a slot */
+
+/* Each level goes on where the one below ends. */
+static const struct level {
+	unsigned shift;        /* log2 of the ticks of a slot */
+	uint32_t first, slots; /* in heads; slots is a power of 2 */
+} levels[TRACKER_WHEEL_LEVELS] = {
+    {0, 0, 256},     {8, 256, 4096},  {20, 4352, 256}, {28, 4608, 256},
+    {36, 4864, 256}, {44, 5120, 256}, {52, 5376, 256},
+};
 
 /* Rounds up; counts from a time before all that int64_t has. */
 static uint64_t
@@ -25,94 +34,99 @@ tick_of(int64_t ms, bool up)
 		tick++;
 	else if (ms % TICK_MS < 0 && !up)
 		tick--;
-	return (uint64_t)tick + (UINT64_C(1) << 62);
+	return (uint64_t)tick + (UINT64_C(1) << 56);
 }
 
 static uint32_t
-digit_of(uint64_t tick, unsigned level)
+slot_of(const struct level *level, uint64_t tick)
 {
-	return (uint32_t)(tick >> level * DIGIT_BITS & (TRACKER_WHEEL_SLOTS - 1));
+	return level->first + (uint32_t)(tick >> level->shift & (level->slots - 1));
 }
 
 void
 tracker_wheel_init(struct tracker_wheel *w)
 {
 	memset(w, 0, sizeof *w);
-	for (unsigned level = 0; level < TRACKER_WHEEL_LEVELS; level++)
-		for (unsigned slot = 0; slot < TRACKER_WHEEL_SLOTS; slot++)
-			w->heads[level][slot] = TRACKER_NONE;
+	for (size_t i = 0; i < TRACKER_WHEEL_SLOTS; i++)
+		w->heads[i] = TRACKER_NONE;
 }
 
 void
 tracker_wheel_link(struct tracker_wheel *w, const struct tracker_pages *p, struct tracker_entry *e)
 {
 	uint64_t tick = tick_of(e->at_ms, true);
-	uint64_t differs = tick > w->tick ? tick ^ w->tick : 0;
-	unsigned level = differs == 0 ? 0 : (unsigned)(63 - __builtin_clzll(differs)) / DIGIT_BITS;
-	uint32_t slot = digit_of(differs == 0 ? w->tick : tick, level);
-	uint32_t *head = &w->heads[level][slot];
+	const struct level *level = levels;
 
-	e->prev = HEAD_BIT | level << DIGIT_BITS | slot;
+	if (tick < w->tick)
+		tick = w->tick;
+	while ((tick >> level->shift) - (w->tick >> level->shift) >= level->slots)
+		level++;
+	uint32_t slot = slot_of(level, tick), *head = &w->heads[slot];
+
+	e->prev = HEAD_BIT | slot;
 	e->next = *head;
 	if (*head != TRACKER_NONE)
 		tracker_pages_get(p, *head)->prev = e->id;
 	*head = e->id;
-	w->taken[level][slot / 64] |= UINT64_C(1) << slot % 64;
+	w->taken[slot / 64] |= UINT64_C(1) << slot % 64;
 	e->scheduled = true;
 }
 
 void
 tracker_wheel_unlink(struct tracker_wheel *w, const struct tracker_pages *p, struct tracker_entry *e)
 {
+	uint32_t slot = e->prev & ~HEAD_BIT;
+
 	if (e->next != TRACKER_NONE)
 		tracker_pages_get(p, e->next)->prev = e->prev;
-	if (e->prev & HEAD_BIT) {
-		uint32_t level = (e->prev & ~HEAD_BIT) >> DIGIT_BITS;
-		uint32_t slot = e->prev & (TRACKER_WHEEL_SLOTS - 1);
-
-		w->heads[level][slot] = e->next;
-		if (e->next == TRACKER_NONE)
-			w->taken[level][slot / 64] &= ~(UINT64_C(1) << slot % 64);
-	} else {
+	if (!(e->prev & HEAD_BIT))
 		tracker_pages_get(p, e->prev)->next = e->next;
-	}
+	else if ((w->heads[slot] = e->next) == TRACKER_NONE)
+		w->taken[slot / 64] &= ~(UINT64_C(1) << slot % 64);
 	e->scheduled = false;
 }
 
-/* The first slot of that level behind `slot` with something in it; TRACKER_WHEEL_SLOTS if there is none. */
+/* How many slots behind that of the wheel's tick the next one with something in it is; 0: there is none. The
+ * level is a ring; all its sizes are of whole words. */
 static uint32_t
-taken_after(const struct tracker_wheel *w, unsigned level, uint32_t slot)
+next_taken(const struct tracker_wheel *w, const struct level *level)
 {
-	for (uint32_t from = slot + 1; from < TRACKER_WHEEL_SLOTS; from = (from | 63) + 1) {
-		uint64_t bits = w->taken[level][from / 64] >> from % 64;
+	const uint64_t *taken = &w->taken[level->first / 64];
+	uint32_t here = slot_of(level, w->tick) - level->first, mask = level->slots - 1;
+
+	for (uint32_t ahead = 1; ahead < level->slots; ahead += 64 - ((here + ahead) & 63)) {
+		uint32_t slot = (here + ahead) & mask;
+		uint64_t bits = taken[slot / 64] >> slot % 64;
 
 		if (bits != 0)
-			return from + (uint32_t)__builtin_ctzll(bits);
+			return (ahead + (uint32_t)__builtin_ctzll(bits)) & mask;
 	}
-	return TRACKER_WHEEL_SLOTS;
+	return 0;
 }
 
 /* When something is to be done next, after the tick of now: the start of the next slot that has something.
- * Those of a lower level all come before those of a higher. UINT64_MAX if there is none. */
+ * UINT64_MAX if there is none. */
 static uint64_t
 next_tick(const struct tracker_wheel *w)
 {
-	for (unsigned level = 0; level < TRACKER_WHEEL_LEVELS; level++) {
-		uint32_t slot = taken_after(w, level, digit_of(w->tick, level));
-		uint64_t above = level + 1 == TRACKER_WHEEL_LEVELS ? 0 : w->tick >> (level + 1) * DIGIT_BITS;
+	uint64_t first = UINT64_MAX;
 
-		if (slot < TRACKER_WHEEL_SLOTS)
-			return (above << DIGIT_BITS | slot) << level * DIGIT_BITS;
+	for (size_t i = 0; i < TRACKER_WHEEL_LEVELS; i++) {
+		uint32_t ahead = next_taken(w, &levels[i]);
+		uint64_t start = ((w->tick >> levels[i].shift) + ahead) << levels[i].shift;
+
+		if (ahead > 0 && start < first)
+			first = start;
 	}
-	return UINT64_MAX;
+	return first;
 }
 
 /* An entry of the slots in which the wheel stands, the highest level first: what moves down passes all. */
 static uint32_t
 first_here(const struct tracker_wheel *w)
 {
-	for (unsigned level = TRACKER_WHEEL_LEVELS; level-- > 0;) {
-		uint32_t head = w->heads[level][digit_of(w->tick, level)];
+	for (size_t i = TRACKER_WHEEL_LEVELS; i-- > 0;) {
+		uint32_t head = w->heads[slot_of(&levels[i], w->tick)];
 
 		if (head != TRACKER_NONE)
 			return head;
