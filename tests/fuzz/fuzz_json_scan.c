@@ -15,7 +15,7 @@
 
 struct input {
 	struct json_path *paths[PATHS];
-	char *names[PATHS]; /* the paths as text */
+	const char *names[PATHS]; /* the paths as text */
 	size_t count;
 	const char *text; /* alone on the heap */
 	size_t len;
@@ -326,20 +326,26 @@ check_text(const struct input *in)
 /* ---- the input ----------------------------------------------------------------------------------- */
 
 static void
+add_path(struct input *in, const char *name)
+{
+	struct json_path *path = json_path_new(name);
+
+	if (path == NULL)
+		return;
+	in->names[in->count] = name;
+	in->paths[in->count++] = path;
+}
+
+static void
 read_paths(struct input *in, char *line)
 {
 	char *tab = strchr(line, '\t');
 
 	if (tab != NULL)
 		*tab = '\0';
-	for (char *name = line; name != NULL; name = tab, tab = NULL) {
-		if (name == tab)
-			name++;
-		in->paths[in->count] = json_path_new(name);
-		in->names[in->count] = name;
-		if (in->paths[in->count] != NULL)
-			in->count++;
-	}
+	add_path(in, line);
+	if (tab != NULL)
+		add_path(in, tab + 1);
 }
 
 int
