@@ -37,22 +37,22 @@ advisory_event_name(enum advisory_event event)
 
 /* ---- identity ------------------------------------------------------------------------------------ */
 
-enum { ID_SECONDS = 4, ID_HASH = 16, ID_BYTES = ID_SECONDS + ID_HASH, ID_EPOCH_S = 1400000000 };
+enum { ID_EPOCH_S = 1400000000, ID_HASH = 16, ID_WORDS = 1 + ID_HASH / 4 };
 
-/* A number of ID_BYTES bytes, big end first, as 27 digits; it is used up. */
+/* A number of ID_WORDS times 32 bits, big end first, as 27 digits; it is used up. */
 static void
-base62(uint8_t number[ID_BYTES], char id[ADVISORY_ID_SIZE])
+base62(uint32_t number[ID_WORDS], char id[ADVISORY_ID_SIZE])
 {
 	static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 	id[ADVISORY_ID_SIZE - 1] = '\0';
 	for (int place = ADVISORY_ID_SIZE - 2; place >= 0; place--) {
-		unsigned rest = 0;
+		uint64_t rest = 0;
 
-		for (int i = 0; i < ID_BYTES; i++) {
-			unsigned part = rest << 8 | number[i];
+		for (int i = 0; i < ID_WORDS; i++) {
+			uint64_t part = rest << 32 | number[i];
 
-			number[i] = (uint8_t)(part / 62);
+			number[i] = (uint32_t)(part / 62);
 			rest = part % 62;
 		}
 		id[place] = digits[rest];
@@ -78,19 +78,18 @@ void
 advisory_id(const char *site, const char *topic, const struct advisory *a, char id[ADVISORY_ID_SIZE])
 {
 	int64_t seconds = a->at_ms / 1000 - ID_EPOCH_S;
-	uint8_t bytes[ID_BYTES];
+	uint32_t number[ID_WORDS] = {0};
+	uint8_t hash[ID_HASH];
 	char at[24];
 	const char *const texts[] = {site, topic, advisory_event_name(a->event), a->value, at};
 
 	snprintf(at, sizeof at, "%lld", (long long)a->at_ms);
-	if (seconds < 0)
-		seconds = 0;
-	if (seconds > UINT32_MAX)
-		seconds = UINT32_MAX;
-	for (int i = 0; i < ID_SECONDS; i++)
-		bytes[i] = (uint8_t)(seconds >> (8 * (ID_SECONDS - 1 - i)));
-	hash_texts(texts, array_len(texts), bytes + ID_SECONDS);
-	base62(bytes, id);
+	hash_texts(texts, array_len(texts), hash);
+	if (seconds > 0)
+		number[0] = seconds < UINT32_MAX ? (uint32_t)seconds : UINT32_MAX;
+	for (int i = 0; i < ID_HASH; i++)
+		number[1 + i / 4] = number[1 + i / 4] << 8 | hash[i];
+	base62(number, id);
 }
 
 /* ---- subject ------------------------------------------------------------------------------------- */
@@ -157,13 +156,15 @@ advisory_subject(const char *pattern, const struct advisory *a, struct strbuf *o
 static void
 set_text(json_t *o, const char *key, const char *text)
 {
+	size_t len = strlen(text);
 	struct strbuf clean;
 
+	if (text_utf8_valid(text, len)) {
+		json_object_set_new_nocheck(o, key, json_stringn_nocheck(text, len));
+		return;
+	}
 	strbuf_init(&clean);
-	if (text_utf8_valid(text, strlen(text)))
-		strbuf_adds(&clean, text);
-	else
-		text_clean(&clean, text, strlen(text));
+	text_clean(&clean, text, len);
 	json_object_set_new(o, key, json_stringn(clean.data, clean.len));
 	strbuf_fini(&clean);
 }
@@ -171,7 +172,7 @@ set_text(json_t *o, const char *key, const char *text)
 static void
 set_integer(json_t *o, const char *key, int64_t value)
 {
-	json_object_set_new(o, key, json_integer((json_int_t)value));
+	json_object_set_new_nocheck(o, key, json_integer((json_int_t)value));
 }
 
 /* What names the senders of that topic's messages. */

@@ -35,7 +35,8 @@ struct advisory {
  */
 void advisory_id(const char *site, const char *topic, const struct advisory *a, char id[ADVISORY_ID_SIZE]);
 
-#define ADVISORY_SUBJECT_MAX 1000 /* bytes of a subject at most */
+/* Bytes of a subject at most: servers take a line of 4,096, in which an answer's subject stands too. */
+#define ADVISORY_SUBJECT_MAX 3900
 /*
  * The subject: pattern with %s replaced by the event and %v by the value. Dots of the value stay; blanks,
  * '*',
