@@ -17,6 +17,7 @@ worker_unit_tests = \
 	test_position \
 	test_presence \
 	test_refusal \
+	test_sampler \
 	test_sentlist \
 	test_seqset \
 	test_throttle \
@@ -86,6 +87,10 @@ test_presence_LDADD = $(WORKER_UNIT_LDADD)
 test_refusal_SOURCES = tests/unit/test_refusal.c $(unit_sources)
 test_refusal_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_refusal_LDADD = $(WORKER_UNIT_LDADD)
+
+test_sampler_SOURCES = tests/unit/test_sampler.c $(unit_sources)
+test_sampler_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_sampler_LDADD = $(WORKER_UNIT_LDADD)
 
 test_sentlist_SOURCES = tests/unit/test_sentlist.c $(unit_sources)
 test_sentlist_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

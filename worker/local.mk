@@ -77,6 +77,13 @@ libsrworker_a_SOURCES = \
 	worker/role_elect.c \
 	worker/role_heartbeat.c \
 	worker/role_replicate.c \
+	worker/sampler.c \
+	worker/sampler.h \
+	worker/sampler_internal.h \
+	worker/sampler_log.c \
+	worker/sampler_others.c \
+	worker/sampler_rows.c \
+	worker/sampler_time.c \
 	worker/scan.c \
 	worker/scan.h \
 	worker/sentlist.c \

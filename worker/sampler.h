@@ -8,7 +8,7 @@
  * A rewind goes back in the log: what comes again is judged as it was before, whatever has been heard of
  * others meanwhile. See doc/sampling.md for the rules.
  *
- * Its life: sampler_new, sampler_load for all rows, listening_restore of the note. At a start and at each
+ * Its life: sampler_new, sampler_load for all rows, sampler_adopt of the note. At a start and at each
  * gain of leadership: sampler_rewind to the position that was proven, sampler_recall_begin, what was read
  * back, sampler_recall_end, messages. At a loss of leadership: sampler_drop.
  */
@@ -110,13 +110,13 @@ void sampler_recall_copied(struct sampler *s, const struct sample_value *value, 
 void sampler_recall_seen(struct sampler *s, const struct sample_value *value, int64_t stored_ms,
 			 uint64_t size, int64_t now_ms);
 void sampler_recall_end(struct sampler *s, int64_t now_ms);
-/* The position of another node up to where all its rows were merged: it counts as ours in marks, if it is
- * newer, and its record of listening is adopted. Not while leading. */
+/* A note up to where all rows were loaded, or merged from another node: it counts in marks if it is newer
+ * than what is known, or of other streams, and its record of listening is adopted. Not while leading. */
 void sampler_adopt(struct sampler *s, const struct sample_note *note);
 
 /* ---- time ---------------------------------------------------------------------------------------- */
 
-/* The record of listening, to be restored and switched on and off by the owner. */
+/* The record of listening, to be switched on and off by the owner. */
 struct listening *sampler_listening(struct sampler *s);
 /*
  * Raises timeouts, forgets values whose time is over. leads: advises of it; else a value is forgotten 5 s
@@ -134,14 +134,14 @@ void sampler_delivered(struct sampler *s, const char *value, size_t len);
 bool sampler_take(struct sampler *s, enum tracker_queue q, struct proto_sample *row);
 /* Rows that wait, about. */
 uint32_t sampler_waiting(const struct sampler *s, enum tracker_queue q);
-/* A row waits that says what was advised of (timeout, expire) and cannot be found out again: after a crash
- * before it is stored, a value that is heard again would not recover. To be taken at once. */
+/* A row waits that was advised of (timeout, recover, expire): what an advisory said of silence cannot be read
+ * back after a crash, and a value that is heard again would not recover. To be taken at once. */
 bool sampler_urgent(const struct sampler *s, enum tracker_queue q);
 /*
  * A mark says up to where what was taken is whole: sampler_mark() notes the position and listening of now
- * (nothing happens while no position is known); sampler_marked() is true once all that was changed before it
- * has been taken, and gives the note, once. One mark a queue; a new one replaces one that was not reached.
- * The gossip mark also waits for rows that are held for advisories.
+ * (nothing happens while none is known of these streams); sampler_marked() is true once all that was changed
+ * before it has been taken, and gives the note, once. One mark a queue; a new one replaces one that was not
+ * reached. The gossip mark also waits for rows that are held for advisories.
  */
 void sampler_mark(struct sampler *s, enum tracker_queue q, int64_t source_created_ns,
 		  int64_t target_created_ns);

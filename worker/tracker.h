@@ -24,16 +24,17 @@ struct tracker_entry {
 	struct tracker_state settled; /* up to the settled position */
 	struct tracker_state offered; /* with all that is in flight */
 	uint32_t pending;             /* messages of it that are not settled */
-	/* The table's own, but for the three flags. */
+	/* The table's own, but for the flags and what is held. */
 	uint32_t id;
 	int64_t at_ms;
 	uint32_t next, prev; /* of the same slot of the schedule; next also of the list of free entries */
 	uint32_t place[TRACKER_QUEUES];
 	bool advised : 1;
 	bool forgotten : 1; /* kept only until its queues have taken it */
-	bool held : 1;      /* gossip waits for an advisory */
 	bool scheduled : 1;
 	bool queued_state_db : 1, queued_gossip : 1;
+	uint8_t held;      /* advisories that gossip of it waits for */
+	uint8_t hold_mark; /* number of the gossip mark before which that began */
 	uint8_t value_len; /* 0: a free entry */
 	char value[];      /* NUL-terminated */
 };

@@ -77,14 +77,15 @@ START_TEST(new_ones_are_zeros)
 	memset(&e->settled, 1, sizeof e->settled);
 	memset(&e->offered, 1, sizeof e->offered);
 	e->pending = 3;
-	e->advised = e->forgotten = e->held = true;
+	e->advised = e->forgotten = true;
+	e->held = 1;
 	tracker_push(t, TRACKER_GOSSIP, e);
 	tracker_schedule(t, e, 77);
 	tracker_remove(t, e);
 	e = add(t, "two");
 	ck_assert(e->settled.seen_ms == 0 && e->settled.copied_ms == 0 && e->settled.size == 0);
 	ck_assert(e->offered.seen_ms == 0 && e->offered.copied_ms == 0 && e->offered.size == 0);
-	ck_assert(e->pending == 0 && !e->advised && !e->forgotten && !e->held && !e->scheduled);
+	ck_assert(e->pending == 0 && !e->advised && !e->forgotten && e->held == 0 && !e->scheduled);
 	ck_assert_ptr_null(tracker_pop(t, TRACKER_GOSSIP));
 	tracker_free(&t);
 }
