@@ -13,6 +13,9 @@
 #include "common/json_scan.h"
 #include "common/strbuf.h"
 #include "worker/inspect.h"
+#include "worker/sampler.h"
+
+#define START_MS INT64_C(1767323045000)
 
 enum { VALUES = 1000000, PAYLOAD = 1024 };
 
@@ -71,30 +74,125 @@ say(const char *what, double seconds, unsigned count, size_t bytes)
 
 static char field[] = "sender", force[] = "changed", none[] = "";
 
+/* A topic with messages of VALUES senders. */
+struct topic {
+	struct conf_sampling conf;
+	struct inspector *inspector;
+	char *payload, *digits;
+	struct inspect_message message;
+	unsigned sender;
+};
+
+static void
+topic_init(struct topic *t, char *force_field)
+{
+	*t = (struct topic){
+	    .conf = {.inspect = INSPECT_FIELD, .field = field, .header = none, .force_field = force_field}};
+	t->inspector = inspect_new(&t->conf, NULL);
+	t->payload = make_payload(&t->digits);
+	t->message =
+	    (struct inspect_message){.subject = "s", .data = t->payload, .data_len = strlen(t->payload)};
+}
+
+static void
+topic_fini(struct topic *t)
+{
+	inspect_free(&t->inspector);
+	free(t->payload);
+}
+
+/* Looks into the next message: of another sender each time, in no order that a cache would know. */
+static void
+topic_next(struct topic *t, struct inspect_result *r)
+{
+	t->sender = (t->sender + 611953) % VALUES;
+	write_number(t->digits, t->sender);
+	inspect_message(t->inspector, &t->message, r);
+	if (r->value.len != 23 || r->forced || r->broken) {
+		fprintf(stderr, "bench_skip: a message had no value\n");
+		exit(1);
+	}
+}
+
 static void
 bench_inspect(const char *what, char *force_field, unsigned count)
 {
-	struct conf_sampling conf = {
-	    .inspect = INSPECT_FIELD, .field = field, .header = none, .force_field = force_field};
-	struct inspector *inspector = inspect_new(&conf, NULL);
-	char *digits, *payload = make_payload(&digits);
-	const struct inspect_message m = {.subject = "s", .data = payload, .data_len = strlen(payload)};
 	struct inspect_result r;
-	unsigned n = 0, met = 0;
-	double start = cpu_seconds();
+	struct topic t;
+	double start;
 
-	for (unsigned i = 0; i < count; i++, n = (n + 7919) % VALUES) {
-		write_number(digits, n);
-		inspect_message(inspector, &m, &r);
-		met += r.value.len == 23 && !r.forced;
+	topic_init(&t, force_field);
+	start = cpu_seconds();
+	for (unsigned i = 0; i < count; i++)
+		topic_next(&t, &r);
+	say(what, cpu_seconds() - start, count, t.message.data_len);
+	topic_fini(&t);
+}
+
+/* Judges one message as the worker does, with settling in steps. */
+static enum sampler_verdict
+offer(struct sampler *s, const struct topic *t, const struct inspect_result *r, uint64_t seq)
+{
+	const struct sampler_message m = {
+	    .seq = seq, .stored_ms = START_MS + (int64_t)(seq / 10000), .size = t->message.data_len};
+	enum sampler_verdict verdict = sampler_offer(s, &r->value, &m, START_MS + 3600000);
+
+	if (seq % 500 == 0)
+		sampler_settled(s, seq, 0);
+	return verdict;
+}
+
+/* What state.db and gossip have an end of: so that what is seen again is queued again. */
+static void
+take_all(struct sampler *s)
+{
+	struct proto_sample row;
+
+	for (int q = 0; q < TRACKER_QUEUES; q++)
+		while (sampler_take(s, (enum tracker_queue)q, &row))
+			;
+}
+
+static bool
+advise(void *arg, const struct advisory *advisory)
+{
+	(void)arg;
+	(void)advisory;
+	return false;
+}
+
+static void
+bench_skip(unsigned count)
+{
+	const struct sampler_rules rules = {
+	    .duration_ms = 3600000, .warn_ms = 1800000, .max_values = 2 * VALUES};
+	const struct sampler_callbacks callbacks = {advise};
+	struct sampler *s = sampler_new(&rules, 42, &callbacks, NULL);
+	struct inspect_result r;
+	struct topic t;
+	unsigned skipped = 0;
+	double start;
+
+	topic_init(&t, force);
+	start = cpu_seconds();
+	for (uint64_t seq = 1; seq <= VALUES; seq++) {
+		topic_next(&t, &r);
+		offer(s, &t, &r, seq);
 	}
-	say(what, cpu_seconds() - start, count, m.data_len);
-	if (met != count) {
-		fprintf(stderr, "bench_skip: %u of %u messages had a value\n", met, count);
+	say("inspect and judge, all new", cpu_seconds() - start, VALUES, t.message.data_len);
+	take_all(s);
+	start = cpu_seconds();
+	for (uint64_t seq = VALUES + 1; seq <= VALUES + count; seq++) {
+		topic_next(&t, &r);
+		skipped += offer(s, &t, &r, seq) == SAMPLER_SKIP;
+	}
+	say("inspect and judge, all skipped", cpu_seconds() - start, count, t.message.data_len);
+	if (skipped != count) {
+		fprintf(stderr, "bench_skip: %u of %u messages were skipped\n", skipped, count);
 		exit(1);
 	}
-	inspect_free(&inspector);
-	free(payload);
+	topic_fini(&t);
+	sampler_free(&s);
 }
 
 /* A field that is not there: all of {"x":[part,part,...]} is scanned. */
@@ -132,6 +230,7 @@ main(int argc, char **argv)
 	}
 	bench_inspect("inspect", none, (unsigned)count);
 	bench_inspect("inspect, force field not there", force, (unsigned)count);
+	bench_skip((unsigned)count);
 	bench_scan("scan numbers", "12", (unsigned)count / 4);
 	bench_scan("scan short strings", "\"ab\"", (unsigned)count / 4);
 	bench_scan("scan long strings", "\"0123456789012345678901234567890123456789\"", (unsigned)count / 4);
