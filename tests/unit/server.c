@@ -193,7 +193,12 @@ test_server_restart(struct test_server *s, const char *config)
 void
 test_server_kill(struct test_server *s, int signal)
 {
+	int status;
+
 	ck_assert_int_eq(kill(s->pid, signal), 0);
+	/* Not before all its threads stand still: on a busy machine they answer for a while yet. */
+	if (signal == SIGSTOP)
+		ck_assert(waitpid(s->pid, &status, WUNTRACED) == s->pid && WIFSTOPPED(status));
 }
 
 void

@@ -29,6 +29,7 @@ void test_server_start(struct test_server *s, const char *config);
 void test_server_start_at(struct test_server *s, int port, bool jetstream, const char *config);
 /* Starts it again with its port, its store and, if not NULL, another configuration. */
 void test_server_restart(struct test_server *s, const char *config);
+/* Sends it a signal; SIGSTOP returns when it has stopped. */
 void test_server_kill(struct test_server *s, int signal);
 /* Kills it and waits for its end. */
 void test_server_stop(struct test_server *s);
