@@ -177,6 +177,7 @@ start_process(struct child *c, struct error *e)
 	static const struct channel_callbacks callbacks = {child_on_frame, on_closed};
 	int fd;
 
+	child_samples_start(c);
 	c->generation = ++c->table->last_generation;
 	if (spawn_worker(c->table->worker_path, c->generation, c->worker, c->kind, &c->pid, &fd, e) != 0) {
 		c->pid = 0;

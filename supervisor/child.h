@@ -77,11 +77,14 @@ struct child {
 	struct channel *channel; /* NULL once its end was read */
 	struct mono channel_ended;
 	struct mono last_frame;
-	bool greeted;          /* HELLO came */
-	bool gone_told;        /* elections know that it is gone */
-	bool held;             /* elector without a process: starts when others have ended */
-	bool replace;          /* elector: its configuration changed since its process was started */
-	char kill_reason[256]; /* why we killed it, "" if we did not */
+	bool greeted;            /* HELLO came */
+	bool gone_told;          /* elections know that it is gone */
+	bool sampled;            /* it was started with a topic that is sampled */
+	uint64_t samples_serial; /* of its batch that is not stored yet, 0 if there is none */
+	bool outbox_full;        /* its advisories are not kept; that was told */
+	bool held;               /* elector without a process: starts when others have ended */
+	bool replace;            /* elector: its configuration changed since its process was started */
+	char kill_reason[256];   /* why we killed it, "" if we did not */
 
 	/* what it reported */
 	enum worker_state reported;
@@ -135,6 +138,8 @@ void child_pause(struct child *c, bool paused);
 void child_set_log_level(struct child *c, enum log_level level);
 
 bool child_has_process(const struct child *c);
+/* Whether its topic is sampled, by its process or else by its configuration. */
+bool child_is_sampled(const struct child *c);
 /* The field `state` of the status, and why; text may be "". */
 enum worker_state child_shown_state(const struct child *c, struct mono now, char *reason, size_t size);
 
@@ -146,5 +151,12 @@ void child_on_frame(void *arg, const struct proto_frame *frame);
 /* CONFIG, and what follows it for that kind of job */
 void child_send_start(struct child *c, const struct strbuf *config);
 int child_send(struct child *c, enum proto_type type, const struct strbuf *payload);
+
+/* child_samples.c: samples and advisories. Before the process is started: */
+void child_samples_start(struct child *c);
+/* SAMPLES, ADVISORY: 0, or -1 with *e if the frame is malformed or out of place. */
+int child_samples_frame(struct child *c, const struct proto_frame *f, struct error *e);
+/* The batch of that serial is in the file, 0 for none; again: the file was lost. */
+void child_samples_stored(struct child *c, const struct proto_samples_stored *stored);
 
 #endif

@@ -170,6 +170,9 @@ on_checkpoint(struct child *c, const struct proto_frame *f, struct error *e)
 	c->have_checkpoint = true;
 	store_put_checkpoint(c->table->store, c->key, c->worker, &c->checkpoint);
 	note_resume_used(c);
+	/* a sampled topic passes over so much that it would hurry all the time */
+	if (c->sampled)
+		return 0;
 	if ((c->hurried_seq == 0 || distance(checkpoint.source_seq, c->hurried_seq) > HURRY_MSGS) &&
 	    store_hurry(c->table->store, mono_now()))
 		c->hurried_seq = checkpoint.source_seq;
@@ -319,6 +322,9 @@ dispatch(struct child *c, const struct proto_frame *f, struct error *e)
 	case PROTO_YIELD:
 	case PROTO_ELECTION:
 		return elections_frame(c->table->elections, c, f, e);
+	case PROTO_SAMPLES:
+	case PROTO_ADVISORY:
+		return child_samples_frame(c, f, e);
 	default:
 		return error_set(e, ERR_PROTOCOL, "%s has no business here", proto_type_name(f->type));
 	}

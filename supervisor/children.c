@@ -127,6 +127,21 @@ children_reap(struct children *t)
 }
 
 void
+children_tell_stored(struct children *t)
+{
+	struct proto_samples_stored stored;
+	char *topic;
+
+	while (store_take_stored(t->store, &topic, &stored)) {
+		struct child *c = children_find(t, JOB_REPLICATE, topic);
+
+		if (c != NULL)
+			child_samples_stored(c, &stored);
+		free(topic);
+	}
+}
+
+void
 children_check(struct children *t, struct mono now)
 {
 	for (size_t i = 0; i < t->count; i++)

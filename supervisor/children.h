@@ -37,6 +37,8 @@ void children_order(struct children *t);
 
 /* Takes the statuses of all ended processes. */
 void children_reap(struct children *t);
+/* Tells the children of sampled topics what became of their batches. */
+void children_tell_stored(struct children *t);
 /* Deadlines and liveness of all. */
 void children_check(struct children *t, struct mono now);
 /* Drains all; stopped() is called when the last process is gone. */

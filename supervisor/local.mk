@@ -4,6 +4,7 @@ libsrsupervisor_a_SOURCES = \
 	supervisor/child.c \
 	supervisor/child.h \
 	supervisor/child_frames.c \
+	supervisor/child_samples.c \
 	supervisor/children.c \
 	supervisor/children.h \
 	supervisor/control.c \

@@ -88,6 +88,60 @@ add_counters(json_t *o, const struct child *c)
 }
 
 static void
+add_number(json_t *o, const char *name, const struct child *c, enum proto_counter counter)
+{
+	json_object_set_new(o, name, status_number(totals_counter(&c->totals, counter)));
+}
+
+static json_t *
+advisories(const struct child *c)
+{
+	json_t *o = json_object();
+
+	add_number(o, "new", c, COUNTER_ADVISORIES_NEW);
+	add_number(o, "timeout", c, COUNTER_ADVISORIES_TIMEOUT);
+	add_number(o, "recover", c, COUNTER_ADVISORIES_RECOVER);
+	add_number(o, "expire", c, COUNTER_ADVISORIES_EXPIRE);
+	add_number(o, "errors", c, COUNTER_ADVISORIES_ERRORS);
+	add_number(o, "dropped", c, COUNTER_ADVISORIES_DROPPED);
+	json_object_set_new(o, "waiting", status_number(c->totals.gauge[GAUGE_OUTBOX_MSGS]));
+	return o;
+}
+
+static json_t *
+gossip(const struct child *c)
+{
+	json_t *o = json_object();
+
+	add_number(o, "sent", c, COUNTER_GOSSIP_SENT);
+	add_number(o, "received", c, COUNTER_GOSSIP_RECEIVED);
+	add_number(o, "rejected", c, COUNTER_GOSSIP_REJECTED);
+	return o;
+}
+
+static json_t *
+sampling(const struct child *c)
+{
+	json_t *o;
+
+	if (!child_is_sampled(c))
+		return json_null();
+	o = json_object();
+	json_object_set_new(o, "tracked", status_number(c->totals.gauge[GAUGE_TRACKED_VALUES]));
+	json_object_set_new(o, "advised", status_number(c->totals.gauge[GAUGE_ADVISED_VALUES]));
+	add_number(o, "seen", c, COUNTER_SAMPLE_SEEN);
+	add_number(o, "copied", c, COUNTER_SAMPLE_PASSED);
+	add_number(o, "skipped", c, COUNTER_SAMPLE_SKIPPED);
+	add_number(o, "forced", c, COUNTER_FORCED_MSGS);
+	add_number(o, "size_triggered", c, COUNTER_SIZE_TRIGGERED_MSGS);
+	add_number(o, "without_value", c, COUNTER_WITHOUT_VALUE_MSGS);
+	add_number(o, "untracked", c, COUNTER_UNTRACKED_MSGS);
+	json_object_set_new(o, "advisories", advisories(c));
+	json_object_set_new(o, "gossip", gossip(c));
+	return o;
+}
+
+static void
 add_process(json_t *o, const struct child *c, struct mono now)
 {
 	char time[RFC3339_SIZE];
@@ -125,6 +179,7 @@ topic_status(const struct supervisor *s, const struct child *c, struct mono now)
 	else
 		add_position(o, c);
 	add_counters(o, c);
+	json_object_set_new(o, "sampling", sampling(c));
 	return o;
 }
 
@@ -214,22 +269,35 @@ gauge_text(const struct child *c, enum proto_gauge g, char *buf, size_t size)
 	return buf;
 }
 
+/* "" of a topic that is not sampled. */
+static const char *
+values_text(const struct child *c, char *buf, size_t size)
+{
+	char tracked[24];
+
+	buf[0] = '\0';
+	if (child_is_sampled(c))
+		snprintf(buf, size, ", %s values tracked",
+			 gauge_text(c, GAUGE_TRACKED_VALUES, tracked, sizeof tracked));
+	return buf;
+}
+
 static void
 log_topic(const struct child *c, struct mono now)
 {
-	char reason[PROTO_MAX_TEXT + 256], committed[24], last[24], lag[24];
+	char reason[PROTO_MAX_TEXT + 256], committed[24], last[24], lag[24], values[64];
 	enum worker_state state = child_shown_state(c, now, reason, sizeof reason);
 
 	log_info(c->key,
 		 "status: %s%s%s; committed %s of %s, lag %s, %.1f messages/s, %" PRIu64 " copied, %" PRIu64
-		 " failed, %" PRIu64 " rewinds, %u restarts",
+		 " failed, %" PRIu64 " rewinds, %u restarts%s",
 		 worker_state_name(state), reason[0] != '\0' ? ": " : "", reason,
 		 gauge_text(c, GAUGE_COMMITTED_SEQ, committed, sizeof committed),
 		 gauge_text(c, GAUGE_SOURCE_LAST_SEQ, last, sizeof last),
 		 gauge_text(c, GAUGE_LAG_MSGS, lag, sizeof lag), c->totals.copied.per_second,
 		 totals_counter(&c->totals, COUNTER_COPIED_MSGS),
 		 totals_counter(&c->totals, COUNTER_FAILED_MSGS), totals_counter(&c->totals, COUNTER_REWINDS),
-		 c->starts > 0 ? c->starts - 1 : 0);
+		 c->starts > 0 ? c->starts - 1 : 0, values_text(c, values, sizeof values));
 }
 
 void

@@ -19,7 +19,8 @@
 struct store {
 	struct state *state;
 	char problem[768];
-	struct mono last_try; /* of committing */
+	struct mono last_try;   /* of committing */
+	struct mono last_whole; /* of those, with samples and advisories */
 };
 
 static void
@@ -50,22 +51,35 @@ store_new(const char *dir)
 	struct store *s = xcalloc(1, sizeof *s);
 	struct error e = ERROR_INIT;
 
-	s->last_try = mono_now();
+	s->last_try = s->last_whole = mono_now();
 	s->state = state_open(dir, &e);
 	set_problem(s, state_problem(s->state));
 	tell_news(s);
 	return s;
 }
 
+/* After each call that may have written. */
+static void
+note_state(struct store *s)
+{
+	set_problem(s, state_problem(s->state));
+	tell_news(s);
+}
+
 void
 store_commit(struct store *s, struct mono now)
 {
-	struct error e = ERROR_INIT;
-
 	s->last_try = now;
-	(void)state_commit(s->state, &e);
-	set_problem(s, state_problem(s->state));
-	tell_news(s);
+	(void)state_commit_small(s->state, NULL);
+	note_state(s);
+}
+
+static void
+commit_whole(struct store *s, struct mono now)
+{
+	s->last_try = s->last_whole = now;
+	(void)state_commit(s->state, NULL);
+	note_state(s);
 }
 
 void
@@ -76,7 +90,10 @@ store_free(struct store **store)
 	*store = NULL;
 	if (s == NULL)
 		return;
-	store_commit(s, mono_now());
+	/* what workers have said last is all of it worth keeping */
+	do
+		commit_whole(s, mono_now());
+	while (s->problem[0] == '\0' && state_dirty(s->state));
 	state_close(&s->state);
 	free(s);
 }
@@ -133,12 +150,40 @@ store_get_note(struct store *s, const char *what, const char *topic)
 }
 
 void
+store_put_samples(struct store *s, const char *topic, const struct proto_samples *batch)
+{
+	state_put_samples(s->state, topic, batch);
+}
+
+bool
+store_take_stored(struct store *s, char **topic, struct proto_samples_stored *stored)
+{
+	return state_take_stored(s->state, topic, stored);
+}
+
+void
+store_flush_samples(struct store *s, const char *topic)
+{
+	(void)state_flush_samples(s->state, topic, NULL);
+	note_state(s);
+}
+
+bool
+store_put_advisory(struct store *s, const char *topic, const struct proto_advisory *a)
+{
+	return state_put_advisory(s->state, topic, a);
+}
+
+/* A commit, or the rest of the work of the one before, never both: each may take a moment. */
+void
 store_tick(struct store *s, struct mono now)
 {
 	int64_t pause = s->problem[0] != '\0' ? RETRY_MS : COMMIT_MS;
 
-	if (mono_ms_between(s->last_try, now) >= pause && (state_dirty(s->state) || s->problem[0] != '\0'))
-		store_commit(s, now);
+	if (mono_ms_between(s->last_whole, now) >= pause && (state_dirty(s->state) || s->problem[0] != '\0'))
+		commit_whole(s, now);
+	else
+		state_tidy(s->state);
 }
 
 bool

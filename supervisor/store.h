@@ -31,12 +31,20 @@ void store_put_note(struct store *s, const char *what, const char *topic, const 
 /* "" if there is none; the caller frees it. */
 char *store_get_note(struct store *s, const char *what, const char *topic);
 
+/* Samples and advisories, see state/state.h. */
+void store_put_samples(struct store *s, const char *topic, const struct proto_samples *batch);
+bool store_take_stored(struct store *s, char **topic, struct proto_samples_stored *stored);
+/* Before a process of a sampled topic is started: it reads the file. */
+void store_flush_samples(struct store *s, const char *topic);
+bool store_put_advisory(struct store *s, const char *topic, const struct proto_advisory *a);
+
 /* Commits what waits if a second has gone by since the last time; call it a few times a second. */
 void store_tick(struct store *s, struct mono now);
-/* Much has changed: commits now, unless it was done a moment ago. Returns whether it did. */
+/* Much has changed: commits now, all but samples and advisories, unless it was done a moment ago. Returns
+ * whether it did. */
 bool store_hurry(struct store *s, struct mono now);
 
-/* Something that must not be forgotten: commits now. */
+/* Something that must not be forgotten: commits now, all but samples and advisories. */
 void store_commit(struct store *s, struct mono now);
 
 /* What is wrong with the database, "" if nothing is. */

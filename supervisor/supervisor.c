@@ -216,6 +216,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	grant_time(s, now);
 	children_check(&s->children, now);
 	store_tick(s->store, now);
+	children_tell_stored(&s->children);
 	if (s->at_once && mono_reached(now, s->kill_deadline))
 		event_base_loopbreak(s->base);
 }
