@@ -35,11 +35,14 @@ unit_tests = \
 	test_sample_value \
 	test_state \
 	test_listing \
+	test_state_outbox \
+	test_state_samples \
 	test_status_table \
 	test_step_down \
 	test_siphash \
 	test_subject \
 	test_supervisor \
+	test_supervisor_samples \
 	test_totals \
 	test_units
 check_PROGRAMS += $(unit_tests)
@@ -139,7 +142,8 @@ test_totals_LDADD = libsrsupervisor.a $(UNIT_LDADD)
 
 # These run the real supervisor with a worker that replicates nothing.
 check_PROGRAMS += fake_worker
-fake_worker_SOURCES = tests/unit/fake_worker.c tests/unit/fake_worker.h tests/unit/fake_elector.c
+fake_worker_SOURCES = tests/unit/fake_worker.c tests/unit/fake_worker.h tests/unit/fake_elector.c \
+	tests/unit/fake_sampler.c
 fake_worker_LDADD = libsrcommon.a $(EVENT_LIBS) $(JANSSON_LIBS)
 daemon_sources = tests/unit/daemon.c tests/unit/daemon.h
 DAEMON_LDADD = libsradmin.a $(UNIT_LDADD)
@@ -156,11 +160,24 @@ test_supervisor_SOURCES = tests/unit/test_supervisor.c $(unit_sources) $(daemon_
 test_supervisor_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_supervisor_LDADD = $(DAEMON_LDADD)
 
+test_supervisor_samples_SOURCES = tests/unit/test_supervisor_samples.c $(unit_sources) $(daemon_sources)
+test_supervisor_samples_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_supervisor_samples_LDADD = $(DAEMON_LDADD) $(SQLITE_LIBS)
+
 test_compare_SOURCES = tests/unit/test_compare.c $(unit_sources)
 test_compare_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_compare_LDADD = libsradmin.a $(UNIT_LDADD)
 
-test_state_SOURCES = tests/unit/test_state.c $(unit_sources)
+dbtest_sources = tests/unit/dbtest.c tests/unit/dbtest.h
+test_state_SOURCES = tests/unit/test_state.c $(unit_sources) $(dbtest_sources)
 test_state_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_state_LDADD = libsrstate.a $(UNIT_LDADD) $(SQLITE_LIBS)
+
+test_state_outbox_SOURCES = tests/unit/test_state_outbox.c $(unit_sources) $(dbtest_sources)
+test_state_outbox_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_state_outbox_LDADD = libsrstate.a $(UNIT_LDADD) $(SQLITE_LIBS)
+
+test_state_samples_SOURCES = tests/unit/test_state_samples.c $(unit_sources) $(dbtest_sources)
+test_state_samples_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_state_samples_LDADD = libsrstate.a $(UNIT_LDADD) $(SQLITE_LIBS)
 endif

@@ -5,7 +5,7 @@
  * 100 ms ten messages are "copied". It leaves traces for the test: $FAKE_DIR/<topic>.position, one line a
  * start; .fds, what was open; .signals, what was blocked or ignored; .level, the last log level it was given;
  * .orphan, when its pipe ended; .roles, a line for each ROLE. With the role of an elector it is that of
- * fake_elector.c.
+ * fake_elector.c; what it says of samples is in fake_sampler.c.
  */
 #include <dirent.h>
 #include <event2/event.h>
@@ -220,7 +220,10 @@ on_beat(evutil_socket_t fd, short what, void *arg)
 	if (fake.job == JOB_REPLICATE && !fake.paused && (!fake.elected || fake.leads)) {
 		fake.seq += STEP;
 		fake.stats.counter[COUNTER_COPIED_MSGS] += STEP;
+		fake.stats.counter[COUNTER_SAMPLE_SKIPPED] += STEP;
+		fake.stats.gauge[GAUGE_TRACKED_VALUES] = 3;
 		send_checkpoint();
+		fake_sampler_beat();
 	}
 	send_stats();
 }
@@ -368,8 +371,12 @@ on_frame(void *arg, const struct proto_frame *f)
 	case PROTO_RESUME:
 		set_paused(false);
 		break;
+	case PROTO_SAMPLES_STORED:
+		fake_sampler_frame(f);
+		break;
 	case PROTO_DRAIN:
 		fake.draining = true;
+		fake_sampler_drain();
 		if (fake_behaves("slowdrain") || fake_behaves("lingers"))
 			event_base_once(fake.base, -1, EV_TIMEOUT, on_settled, NULL, &settling);
 		else if (!fake_behaves("nodrain"))

@@ -22,4 +22,9 @@ void fake_elector_init(struct event_base *base, const char *topic);
 void fake_elector_fini(void);
 void fake_elector_frame(const struct proto_frame *f);
 
+/* Samples and advisories: what fake_sampler.c says at each beat and at the end, and what it is told. */
+void fake_sampler_beat(void);
+void fake_sampler_drain(void);
+void fake_sampler_frame(const struct proto_frame *f);
+
 #endif

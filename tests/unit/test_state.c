@@ -17,60 +17,12 @@
 #include "common/xalloc.h"
 #include "state/reader.h"
 #include "state/state.h"
+#include "tests/unit/dbtest.h"
 #include "tests/unit/unit.h"
 
 #define NOBODY 65534
 
-static char dir[256];
-static char path[512];
-
-static void
-make_dir(void)
-{
-	const char *tmp = getenv("TMPDIR");
-
-	snprintf(dir, sizeof dir, "%s/sr-state-XXXXXX", tmp != NULL ? tmp : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
-	snprintf(path, sizeof path, "%s/state.db", dir);
-}
-
-static int
-remove_one(const char *name, const struct stat *st, int type, struct FTW *where)
-{
-	(void)st;
-	(void)type;
-	(void)where;
-	return remove(name);
-}
-
-static void
-remove_dir(void)
-{
-	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
 /* ---- helpers ------------------------------------------------------------------------------------- */
-
-static struct state *
-open_well(void)
-{
-	struct error e = ERROR_INIT;
-	struct state *s = state_open(dir, &e);
-
-	ck_assert_msg(e.code == ERR_NONE, "%s", e.text);
-	ck_assert_str_eq(state_problem(s), "");
-	return s;
-}
-
-static void
-commit_well(struct state *s)
-{
-	struct error e = ERROR_INIT;
-
-	ck_assert_msg(state_commit(s, &e) == 0, "%s", e.text);
-	ck_assert(!state_dirty(s));
-	ck_assert_str_eq(state_problem(s), "");
-}
 
 static void
 put(struct state *s, const char *topic, uint64_t seq)
@@ -107,51 +59,6 @@ get(const struct state *s, const char *topic)
 	return seq;
 }
 
-static sqlite3 *
-raw_open(void)
-{
-	sqlite3 *db;
-
-	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
-	sqlite3_busy_timeout(db, 2000);
-	return db;
-}
-
-static void
-raw(sqlite3 *db, const char *sql)
-{
-	char *text = NULL;
-
-	ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, &text) == SQLITE_OK, "%s: %s", sql, text);
-}
-
-static int
-add_field(void *arg, int count, char **values, char **names)
-{
-	struct strbuf *out = arg;
-
-	(void)names;
-	for (int i = 0; i < count; i++)
-		strbuf_addf(out, "%s%s", i > 0 ? "|" : "", values[i] != NULL ? values[i] : "NULL");
-	strbuf_adds(out, "\n");
-	return 0;
-}
-
-/* What a query says, from a connection of its own, as sqlite3 would print it. */
-static void
-expect_rows(const char *sql, const char *want)
-{
-	sqlite3 *db = raw_open();
-	struct strbuf out;
-	char *text = NULL;
-
-	strbuf_init(&out);
-	ck_assert_msg(sqlite3_exec(db, sql, add_field, &out, &text) == SQLITE_OK, "%s", text);
-	ck_assert_str_eq(out.data, want);
-	strbuf_fini(&out);
-	sqlite3_close(db);
-}
-
 static void
 write_file(const char *name, const void *data, size_t len)
 {
@@ -176,41 +83,32 @@ count_names(const char *beginning)
 	return count;
 }
 
-static void
-expect_news(struct state *s, const char *word)
-{
-	char *news = state_take_news(s);
-
-	ck_assert_ptr_nonnull(news);
-	ck_assert_msg(strstr(news, word) != NULL, "\"%s\" is not in: %s", word, news);
-	free(news);
-	ck_assert_ptr_null(state_take_news(s));
-}
-
 /* ---- content ------------------------------------------------------------------------------------- */
 
 START_TEST(has_what_the_contract_lists)
 {
-	struct state *s = open_well();
+	struct state *s = dbtest_open();
 
 	ck_assert_ptr_null(state_take_news(s));
-	expect_rows("SELECT group_concat(name, ', ') FROM pragma_table_info('checkpoint')",
-		    "topic, worker, source_stream, source_created, source_seq, target_stream, target_created,"
-		    " target_seq, in_flight, map_hash, updated, source_created_frac, target_created_frac\n");
-	expect_rows("SELECT group_concat(name, ', ') FROM pragma_table_info('sample')",
-		    "topic, value, seen, copied, size, advised\n");
-	expect_rows("SELECT group_concat(name, ', ') FROM pragma_table_info('leadership')",
-		    "name, topic, role, term, leader, since\n");
-	expect_rows("SELECT group_concat(name, ', ') FROM pragma_table_info('advisory_outbox')",
-		    "id, topic, subject, body, tries, next_try\n");
-	expect_rows("SELECT group_concat(name, ', ') FROM pragma_table_info('incident')",
-		    "id, at, topic, kind, detail\n");
-	expect_rows("SELECT group_concat(name, ', ') FROM pragma_table_info('meta')", "key, value\n");
-	expect_rows("SELECT group_concat(name, ', ') FROM pragma_table_info('v_checkpoint')",
-		    "topic, worker, source_stream, source_created, source_seq, target_stream, target_created,"
-		    " target_seq, in_flight, map_hash, updated\n");
-	expect_rows("PRAGMA journal_mode", "wal\n");
-	expect_rows("PRAGMA user_version", "1\n");
+	dbtest_expect(
+	    "SELECT group_concat(name, ', ') FROM pragma_table_info('checkpoint')",
+	    "topic, worker, source_stream, source_created, source_seq, target_stream, target_created,"
+	    " target_seq, in_flight, map_hash, updated, source_created_frac, target_created_frac\n");
+	dbtest_expect("SELECT group_concat(name, ', ') FROM pragma_table_info('sample')",
+		      "topic, value, seen, copied, size, advised\n");
+	dbtest_expect("SELECT group_concat(name, ', ') FROM pragma_table_info('leadership')",
+		      "name, topic, role, term, leader, since\n");
+	dbtest_expect("SELECT group_concat(name, ', ') FROM pragma_table_info('advisory_outbox')",
+		      "id, topic, subject, body, tries, next_try\n");
+	dbtest_expect("SELECT group_concat(name, ', ') FROM pragma_table_info('incident')",
+		      "id, at, topic, kind, detail\n");
+	dbtest_expect("SELECT group_concat(name, ', ') FROM pragma_table_info('meta')", "key, value\n");
+	dbtest_expect(
+	    "SELECT group_concat(name, ', ') FROM pragma_table_info('v_checkpoint')",
+	    "topic, worker, source_stream, source_created, source_seq, target_stream, target_created,"
+	    " target_seq, in_flight, map_hash, updated\n");
+	dbtest_expect("PRAGMA journal_mode", "wal\n");
+	dbtest_expect("PRAGMA user_version", "1\n");
 	state_close(&s);
 	ck_assert_ptr_null(s);
 }
@@ -218,19 +116,19 @@ END_TEST
 
 START_TEST(keeps_checkpoints)
 {
-	struct state *s = open_well();
+	struct state *s = dbtest_open();
 	struct proto_checkpoint c;
 	struct error e = ERROR_INIT;
 
 	put(s, "cmdb", 5);
 	ck_assert(state_dirty(s));
 	ck_assert_uint_eq(get(s, "cmdb"), 5);
-	commit_well(s);
+	dbtest_commit(s);
 	put(s, "cmdb", 6);
 	put(s, "other", 7);
 	state_close(&s);
 
-	s = open_well();
+	s = dbtest_open();
 	ck_assert_uint_eq(get(s, "other"), 7);
 	ck_assert_uint_eq(get(s, "none"), 0);
 	ck_assert_int_eq(state_get_checkpoint(s, "cmdb", "0", &c, &e), 1);
@@ -243,12 +141,12 @@ START_TEST(keeps_checkpoints)
 	ck_assert(c.map_hash == UINT64_C(0x0123456789abcdef));
 	ck_assert(c.updated_ms == INT64_C(1767323047500));
 	proto_checkpoint_fini(&c);
-	expect_rows(
+	dbtest_expect(
 	    "SELECT source_created, target_created, updated, map_hash FROM checkpoint WHERE topic = 'cmdb'",
 	    "1767323045123|1767323046000|1767323047500|0123456789abcdef\n");
-	expect_rows("SELECT * FROM v_checkpoint WHERE topic = 'cmdb'",
-		    "cmdb|0|SOURCE|2026-01-02 03:04:05|6|TARGET|2026-01-02 03:04:06|1006|7|0123456789abcdef"
-		    "|2026-01-02 03:04:07\n");
+	dbtest_expect("SELECT * FROM v_checkpoint WHERE topic = 'cmdb'",
+		      "cmdb|0|SOURCE|2026-01-02 03:04:05|6|TARGET|2026-01-02 03:04:06|1006|7|0123456789abcdef"
+		      "|2026-01-02 03:04:07\n");
 	state_close(&s);
 }
 END_TEST
@@ -263,34 +161,34 @@ START_TEST(keeps_extreme_numbers)
 				     .in_flight = UINT64_MAX,
 				     .map_hash = UINT64_MAX};
 	struct proto_checkpoint back;
-	struct state *s = open_well();
+	struct state *s = dbtest_open();
 
 	state_put_checkpoint(s, "t", "0", &c);
 	state_close(&s);
-	s = open_well();
+	s = dbtest_open();
 	ck_assert_int_eq(state_get_checkpoint(s, "t", "0", &back, NULL), 1);
 	ck_assert(back.source_seq == UINT64_MAX && back.target_seq == PROTO_UNKNOWN);
 	ck_assert(back.map_hash == UINT64_MAX && back.source_created_ns == 0);
 	proto_checkpoint_fini(&back);
-	expect_rows("SELECT source_created, updated FROM v_checkpoint", "NULL|NULL\n");
+	dbtest_expect("SELECT source_created, updated FROM v_checkpoint", "NULL|NULL\n");
 	state_close(&s);
 }
 END_TEST
 
 START_TEST(keeps_meta)
 {
-	struct state *s = open_well();
+	struct state *s = dbtest_open();
 	char *value = NULL;
 
 	ck_assert_int_eq(state_get_meta(s, "paused:cmdb", &value, NULL), 0);
 	state_put_meta(s, "paused:cmdb", "1");
 	ck_assert_int_eq(state_get_meta(s, "paused:cmdb", &value, NULL), 1);
 	free(value);
-	commit_well(s);
-	expect_rows("SELECT * FROM meta", "paused:cmdb|1\n");
+	dbtest_commit(s);
+	dbtest_expect("SELECT * FROM meta", "paused:cmdb|1\n");
 	state_put_meta(s, "paused:cmdb", "");
 	state_close(&s);
-	s = open_well();
+	s = dbtest_open();
 	ck_assert_int_eq(state_get_meta(s, "paused:cmdb", &value, NULL), 1);
 	ck_assert_str_eq(value, "");
 	free(value);
@@ -312,62 +210,62 @@ put_leaders(struct state *s, size_t count)
 START_TEST(keeps_who_leads)
 {
 	static const char all[] = "SELECT * FROM leadership ORDER BY name";
-	struct state *s = open_well();
+	struct state *s = dbtest_open();
 
 	put_leaders(s, 2);
 	ck_assert(state_dirty(s));
-	commit_well(s);
+	dbtest_commit(s);
 	ck_assert(!state_dirty(s));
-	expect_rows(all, "A|cmdb|leader|17|node1|1767323047500\nB|other|standby|0||0\n");
+	dbtest_expect(all, "A|cmdb|leader|17|node1|1767323047500\nB|other|standby|0||0\n");
 	/* Rows that are left out are gone. */
 	put_leaders(s, 1);
 	state_close(&s);
-	expect_rows(all, "A|cmdb|leader|17|node1|1767323047500\n");
+	dbtest_expect(all, "A|cmdb|leader|17|node1|1767323047500\n");
 	/* Others' rows stay until it is known what is to be there, then they go too. */
-	s = open_well();
+	s = dbtest_open();
 	put(s, "cmdb", 5);
-	commit_well(s);
-	expect_rows(all, "A|cmdb|leader|17|node1|1767323047500\n");
+	dbtest_commit(s);
+	dbtest_expect(all, "A|cmdb|leader|17|node1|1767323047500\n");
 	put_leaders(s, 0);
-	commit_well(s);
-	expect_rows(all, "");
+	dbtest_commit(s);
+	dbtest_expect(all, "");
 	/* A lost file gets them again. */
 	put_leaders(s, 1);
-	commit_well(s);
-	ck_assert_int_eq(unlink(path), 0);
-	commit_well(s);
-	expect_rows(all, "A|cmdb|leader|17|node1|1767323047500\n");
+	dbtest_commit(s);
+	ck_assert_int_eq(unlink(dbtest_path), 0);
+	dbtest_commit(s);
+	dbtest_expect(all, "A|cmdb|leader|17|node1|1767323047500\n");
 	state_close(&s);
 }
 END_TEST
 
 START_TEST(keeps_newest_incidents)
 {
-	struct state *s = open_well();
+	struct state *s = dbtest_open();
 	char detail[8001];
 
 	memset(detail, 'x', sizeof detail - 1);
 	detail[sizeof detail - 1] = '\0';
 	state_add_incident(s, INT64_C(1767323047500), "cmdb", "gap", detail);
-	commit_well(s);
-	expect_rows("SELECT id, at, topic, kind, length(detail) FROM v_incident",
-		    "1|2026-01-02 03:04:07|cmdb|gap|4000\n");
+	dbtest_commit(s);
+	dbtest_expect("SELECT id, at, topic, kind, length(detail) FROM v_incident",
+		      "1|2026-01-02 03:04:07|cmdb|gap|4000\n");
 	for (int i = 1; i <= 10005; i++) {
 		snprintf(detail, sizeof detail, "%d", i);
 		state_add_incident(s, i, "cmdb", "gap", detail);
 		if (i == 5000)
-			commit_well(s);
+			dbtest_commit(s);
 	}
-	commit_well(s);
-	expect_rows(
+	dbtest_commit(s);
+	dbtest_expect(
 	    "SELECT count(*), min(CAST(detail AS INTEGER)), max(CAST(detail AS INTEGER)) FROM incident",
 	    "10000|6|10005\n");
 	/* more than are kept, in one go */
 	for (int i = 1; i <= 12345; i++)
 		state_add_incident(s, i, "cmdb", "reject", "later");
-	commit_well(s);
-	expect_rows("SELECT count(*), min(at), max(at) FROM incident WHERE kind = 'reject'",
-		    "10000|2346|12345\n");
+	dbtest_commit(s);
+	dbtest_expect("SELECT count(*), min(at), max(at) FROM incident WHERE kind = 'reject'",
+		      "10000|2346|12345\n");
 	state_close(&s);
 }
 END_TEST
@@ -377,7 +275,7 @@ END_TEST
 static void
 overwrite(size_t at, size_t len)
 {
-	int fd = open(path, O_WRONLY);
+	int fd = open(dbtest_path, O_WRONLY);
 
 	ck_assert_int_ge(fd, 0);
 	for (size_t i = 0; i < len; i++)
@@ -391,12 +289,12 @@ damage_garbage(void)
 	static char garbage[100000];
 
 	memset(garbage, 'g', sizeof garbage);
-	write_file(path, garbage, sizeof garbage);
+	write_file(dbtest_path, garbage, sizeof garbage);
 }
 static void
 damage_truncated(void)
 {
-	ck_assert_int_eq(truncate(path, 5000), 0);
+	ck_assert_int_eq(truncate(dbtest_path, 5000), 0);
 }
 static void
 damage_header(void)
@@ -411,26 +309,26 @@ damage_page(void)
 static void
 damage_short(void)
 {
-	write_file(path, "hello\n", 6);
+	write_file(dbtest_path, "hello\n", 6);
 }
 static void
 damage_directory(void)
 {
-	unlink(path);
-	ck_assert_int_eq(mkdir(path, 0755), 0);
+	unlink(dbtest_path);
+	ck_assert_int_eq(mkdir(dbtest_path, 0755), 0);
 }
 static void
 damage_fifo(void)
 {
-	unlink(path);
-	ck_assert_int_eq(mkfifo(path, 0644), 0);
+	unlink(dbtest_path);
+	ck_assert_int_eq(mkfifo(dbtest_path, 0644), 0);
 }
 static void
 damage_newer(void)
 {
-	sqlite3 *db = raw_open();
+	sqlite3 *db = dbtest_raw_open();
 
-	raw(db, "PRAGMA user_version = 999");
+	dbtest_raw(db, "PRAGMA user_version = 999");
 	sqlite3_close(db);
 }
 static void
@@ -438,25 +336,25 @@ damage_foreign(void)
 {
 	sqlite3 *db;
 
-	unlink(path);
-	db = raw_open();
-	raw(db, "CREATE TABLE bookmarks (url TEXT)");
+	unlink(dbtest_path);
+	db = dbtest_raw_open();
+	dbtest_raw(db, "CREATE TABLE bookmarks (url TEXT)");
 	sqlite3_close(db);
 }
 static void
 damage_table_gone(void)
 {
-	sqlite3 *db = raw_open();
+	sqlite3 *db = dbtest_raw_open();
 
-	raw(db, "DROP TABLE meta");
+	dbtest_raw(db, "DROP TABLE meta");
 	sqlite3_close(db);
 }
 static void
 damage_column_gone(void)
 {
-	sqlite3 *db = raw_open();
+	sqlite3 *db = dbtest_raw_open();
 
-	raw(db, "DROP TABLE incident; CREATE TABLE incident (id INTEGER PRIMARY KEY)");
+	dbtest_raw(db, "DROP TABLE incident; CREATE TABLE incident (id INTEGER PRIMARY KEY)");
 	sqlite3_close(db);
 }
 
@@ -477,7 +375,7 @@ enum { DAMAGES = sizeof damages / sizeof damages[0] };
 static void
 fill(void)
 {
-	struct state *s = open_well();
+	struct state *s = dbtest_open();
 
 	put(s, "cmdb", 5);
 	for (int i = 0; i < 100; i++)
@@ -492,17 +390,17 @@ START_TEST(sets_damaged_aside_at_open)
 
 	fill();
 	damages[_i].damage();
-	s = open_well();
-	expect_news(s, damages[_i].word);
+	s = dbtest_open();
+	dbtest_expect_news(s, damages[_i].word);
 	ck_assert_uint_eq(get(s, "cmdb"), 0);
-	snprintf(damaged, sizeof damaged, "%s.damaged-20", path);
+	snprintf(damaged, sizeof damaged, "%s.damaged-20", dbtest_path);
 	ck_assert_int_ge(count_names(damaged), 1);
 	put(s, "cmdb", 9);
-	commit_well(s);
-	expect_rows("SELECT source_seq FROM checkpoint", "9\n");
-	expect_rows("SELECT kind, topic, count(*) FROM incident", "state_damaged||1\n");
+	dbtest_commit(s);
+	dbtest_expect("SELECT source_seq FROM checkpoint", "9\n");
+	dbtest_expect("SELECT kind, topic, count(*) FROM incident", "state_damaged||1\n");
 	state_close(&s);
-	s = open_well();
+	s = dbtest_open();
 	ck_assert_ptr_null(state_take_news(s));
 	state_close(&s);
 }
@@ -515,18 +413,18 @@ START_TEST(sets_damaged_aside_while_running)
 	if (!damages[_i].while_running)
 		return;
 	fill();
-	s = open_well();
+	s = dbtest_open();
 	put(s, "other", 7);
 	state_put_meta(s, "key", "value");
-	commit_well(s);
+	dbtest_commit(s);
 	damages[_i].damage();
 	put(s, "cmdb", 9);
-	commit_well(s);
-	expect_rows("SELECT topic, source_seq FROM checkpoint ORDER BY topic", "cmdb|9\nother|7\n");
-	expect_rows("SELECT * FROM meta", "key|value\n");
-	expect_rows("PRAGMA integrity_check", "ok\n");
+	dbtest_commit(s);
+	dbtest_expect("SELECT topic, source_seq FROM checkpoint ORDER BY topic", "cmdb|9\nother|7\n");
+	dbtest_expect("SELECT * FROM meta", "key|value\n");
+	dbtest_expect("PRAGMA integrity_check", "ok\n");
 	state_close(&s);
-	s = open_well();
+	s = dbtest_open();
 	ck_assert_uint_eq(get(s, "cmdb"), 9);
 	ck_assert_uint_eq(get(s, "other"), 7);
 	state_close(&s);
@@ -541,10 +439,10 @@ START_TEST(keeps_each_damaged_file)
 		struct state *s;
 
 		damage_garbage();
-		s = open_well();
+		s = dbtest_open();
 		state_close(&s);
 	}
-	snprintf(damaged, sizeof damaged, "%s.damaged-20*[Z0-9]", path);
+	snprintf(damaged, sizeof damaged, "%s.damaged-20*[Z0-9]", dbtest_path);
 	ck_assert_int_eq(count_names(damaged), 3);
 }
 END_TEST
@@ -557,15 +455,15 @@ START_TEST(takes_the_log_along)
 
 	fill();
 	damage_newer();
-	db = raw_open(); /* a log that is not yet in the file, as a killed writer leaves it */
-	raw(db, "CREATE TABLE t (x)");
-	snprintf(wal, sizeof wal, "%s-wal", path);
+	db = dbtest_raw_open(); /* a log that is not yet in the file, as a killed writer leaves it */
+	dbtest_raw(db, "CREATE TABLE t (x)");
+	snprintf(wal, sizeof wal, "%s-wal", dbtest_path);
 	ck_assert_int_eq(count_names(wal), 1);
-	s = open_well();
-	expect_news(s, "newer version");
+	s = dbtest_open();
+	dbtest_expect_news(s, "newer version");
 	state_close(&s);
 	sqlite3_close(db);
-	snprintf(damaged, sizeof damaged, "%s.damaged-20*Z-wal", path);
+	snprintf(damaged, sizeof damaged, "%s.damaged-20*Z-wal", dbtest_path);
 	ck_assert_int_eq(count_names(damaged), 1);
 }
 END_TEST
@@ -574,11 +472,11 @@ START_TEST(an_empty_file_is_a_new_one)
 {
 	struct state *s;
 
-	write_file(path, "", 0);
-	s = open_well();
+	write_file(dbtest_path, "", 0);
+	s = dbtest_open();
 	ck_assert_ptr_null(state_take_news(s));
 	put(s, "cmdb", 1);
-	commit_well(s);
+	dbtest_commit(s);
 	state_close(&s);
 }
 END_TEST
@@ -588,15 +486,15 @@ START_TEST(sets_unreadable_aside)
 	struct state *s;
 
 	fill();
-	ck_assert_int_eq(chmod(path, 0), 0);
+	ck_assert_int_eq(chmod(dbtest_path, 0), 0);
 	if (geteuid() == 0) {
-		ck_assert_int_eq(chown(dir, NOBODY, NOBODY), 0);
+		ck_assert_int_eq(chown(dbtest_dir, NOBODY, NOBODY), 0);
 		ck_assert_int_eq(setresuid(NOBODY, NOBODY, 0), 0);
 	}
-	s = open_well();
-	expect_news(s, "set aside");
+	s = dbtest_open();
+	dbtest_expect_news(s, "set aside");
 	put(s, "cmdb", 3);
-	commit_well(s);
+	dbtest_commit(s);
 	state_close(&s);
 	if (getuid() == NOBODY)
 		ck_assert_int_eq(setresuid(0, 0, 0), 0);
@@ -609,12 +507,12 @@ START_TEST(goes_on_without_a_directory_it_may_write)
 	char *value = NULL;
 	struct state *s;
 
-	ck_assert_int_eq(chmod(dir, 0555), 0);
+	ck_assert_int_eq(chmod(dbtest_dir, 0555), 0);
 	if (geteuid() == 0)
 		ck_assert_int_eq(setresuid(NOBODY, NOBODY, 0), 0);
-	s = state_open(dir, &e);
+	s = state_open(dbtest_dir, &e);
 	ck_assert_int_eq(e.code, ERR_STATE);
-	ck_assert_ptr_nonnull(strstr(e.text, path));
+	ck_assert_ptr_nonnull(strstr(e.text, dbtest_path));
 	ck_assert_ptr_nonnull(strstr(e.text, "right to write"));
 	ck_assert_str_eq(state_problem(s), e.text);
 	ck_assert_int_eq(state_get_meta(s, "key", &value, &e), -1);
@@ -624,9 +522,9 @@ START_TEST(goes_on_without_a_directory_it_may_write)
 	ck_assert_int_eq(state_commit(s, &e), -1);
 	if (getuid() == NOBODY)
 		ck_assert_int_eq(setresuid(0, 0, 0), 0);
-	ck_assert_int_eq(chmod(dir, 0755), 0);
-	commit_well(s);
-	expect_rows("SELECT source_seq FROM checkpoint", "4\n");
+	ck_assert_int_eq(chmod(dbtest_dir, 0755), 0);
+	dbtest_commit(s);
+	dbtest_expect("SELECT source_seq FROM checkpoint", "4\n");
 	ck_assert_int_eq(state_get_meta(s, "key", &value, &e), 0);
 	state_close(&s);
 }
@@ -637,27 +535,27 @@ END_TEST
 static void
 lose_file(void)
 {
-	unlink(path);
+	unlink(dbtest_path);
 }
 static void
 lose_all(void)
 {
 	char command[600];
 
-	snprintf(command, sizeof command, "rm -rf %s/*", dir);
+	snprintf(command, sizeof command, "rm -rf %s/*", dbtest_dir);
 	ck_assert_int_eq(system(command), 0);
 }
 static void
 lose_dir(void)
 {
-	remove_dir();
+	dbtest_teardown();
 }
 static void
 lose_log(void)
 {
 	char name[600];
 
-	snprintf(name, sizeof name, "%s-wal", path);
+	snprintf(name, sizeof name, "%s-wal", dbtest_path);
 	unlink(name);
 }
 static void
@@ -665,7 +563,7 @@ lose_index(void)
 {
 	char name[600];
 
-	snprintf(name, sizeof name, "%s-shm", path);
+	snprintf(name, sizeof name, "%s-shm", dbtest_path);
 	unlink(name);
 }
 static void
@@ -673,13 +571,13 @@ cut_index(void)
 {
 	char name[600];
 
-	snprintf(name, sizeof name, "%s-shm", path);
+	snprintf(name, sizeof name, "%s-shm", dbtest_path);
 	ck_assert_int_eq(truncate(name, 0), 0);
 }
 static void
 empty_file(void)
 {
-	ck_assert_int_eq(truncate(path, 0), 0);
+	ck_assert_int_eq(truncate(dbtest_path, 0), 0);
 }
 
 static void (*const losses[])(void) = {lose_file,  lose_all,  lose_dir,  lose_log,
@@ -688,22 +586,22 @@ enum { LOSSES = sizeof losses / sizeof losses[0] };
 
 START_TEST(makes_a_lost_file_anew)
 {
-	struct state *s = open_well();
+	struct state *s = dbtest_open();
 
 	put(s, "cmdb", 5);
 	put(s, "other", 6);
 	state_put_meta(s, "key", "value");
-	commit_well(s);
+	dbtest_commit(s);
 	put(s, "cmdb", 7);
 	losses[_i]();
-	commit_well(s);
-	expect_rows("SELECT topic, source_seq FROM checkpoint ORDER BY topic", "cmdb|7\nother|6\n");
-	expect_rows("SELECT * FROM meta", "key|value\n");
-	expect_rows("PRAGMA integrity_check", "ok\n");
+	dbtest_commit(s);
+	dbtest_expect("SELECT topic, source_seq FROM checkpoint ORDER BY topic", "cmdb|7\nother|6\n");
+	dbtest_expect("SELECT * FROM meta", "key|value\n");
+	dbtest_expect("PRAGMA integrity_check", "ok\n");
 	put(s, "cmdb", 8);
-	commit_well(s);
+	dbtest_commit(s);
 	state_close(&s);
-	s = open_well();
+	s = dbtest_open();
 	ck_assert_uint_eq(get(s, "cmdb"), 8);
 	ck_assert_uint_eq(get(s, "other"), 6);
 	state_close(&s);
@@ -712,45 +610,34 @@ END_TEST
 
 START_TEST(tells_of_a_lost_file)
 {
-	struct state *s = open_well();
+	struct state *s = dbtest_open();
 
 	put(s, "cmdb", 5);
-	commit_well(s);
-	unlink(path);
-	commit_well(s); /* nothing to write, and yet */
-	expect_news(s, "removed");
-	expect_rows("SELECT kind FROM incident", "state_lost\n");
-	expect_rows("SELECT source_seq FROM checkpoint", "5\n");
+	dbtest_commit(s);
+	unlink(dbtest_path);
+	dbtest_commit(s); /* nothing to write, and yet */
+	dbtest_expect_news(s, "removed");
+	dbtest_expect("SELECT kind FROM incident", "state_lost\n");
+	dbtest_expect("SELECT source_seq FROM checkpoint", "5\n");
 	state_close(&s);
 }
 END_TEST
 
 /* ---- full and locked ----------------------------------------------------------------------------- */
 
-static void
-limit_file_size(rlim_t bytes)
-{
-	struct rlimit limit;
-
-	signal(SIGXFSZ, SIG_IGN);
-	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
-	limit.rlim_cur = bytes;
-	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
-}
-
 START_TEST(full_disk_stops_nothing_but_commits)
 {
 	struct error e = ERROR_INIT;
-	struct state *s = open_well();
+	struct state *s = dbtest_open();
 	uint64_t seq = 0;
 
 	put(s, "cmdb", 1);
-	commit_well(s);
-	limit_file_size(50000);
+	dbtest_commit(s);
+	dbtest_limit_file_size(50000);
 	while (state_commit(s, &e) == 0 && seq < 1000)
 		put(s, "cmdb", ++seq);
 	ck_assert_msg(seq < 1000, "the limit was never felt");
-	ck_assert_ptr_nonnull(strstr(e.text, path));
+	ck_assert_ptr_nonnull(strstr(e.text, dbtest_path));
 	ck_assert_str_eq(state_problem(s), e.text);
 	for (int i = 0; i < 20000; i++) {
 		put(s, "cmdb", ++seq);
@@ -759,13 +646,13 @@ START_TEST(full_disk_stops_nothing_but_commits)
 			ck_assert_int_eq(state_commit(s, &e), -1);
 	}
 	ck_assert_uint_eq(get(s, "cmdb"), seq);
-	limit_file_size(RLIM_INFINITY);
-	commit_well(s);
+	dbtest_limit_file_size(RLIM_INFINITY);
+	dbtest_commit(s);
 	ck_assert_ptr_null(state_take_news(s));
 	state_close(&s);
-	s = open_well();
+	s = dbtest_open();
 	ck_assert_uint_eq(get(s, "cmdb"), seq);
-	expect_rows("SELECT count(*), min(at), max(at) FROM incident", "10000|10000|19999\n");
+	dbtest_expect("SELECT count(*), min(at), max(at) FROM incident", "10000|10000|19999\n");
 	state_close(&s);
 }
 END_TEST
@@ -775,16 +662,16 @@ START_TEST(full_disk_at_the_start)
 	struct error e = ERROR_INIT;
 	struct state *s;
 
-	limit_file_size(100);
-	s = state_open(dir, &e);
+	dbtest_limit_file_size(100);
+	s = state_open(dbtest_dir, &e);
 	ck_assert_int_eq(e.code, ERR_STATE);
 	put(s, "cmdb", 2);
 	ck_assert_int_eq(state_commit(s, &e), -1);
-	limit_file_size(RLIM_INFINITY);
-	commit_well(s);
+	dbtest_limit_file_size(RLIM_INFINITY);
+	dbtest_commit(s);
 	ck_assert_ptr_null(state_take_news(s));
 	state_close(&s);
-	s = open_well();
+	s = dbtest_open();
 	ck_assert_uint_eq(get(s, "cmdb"), 2);
 	state_close(&s);
 }
@@ -793,18 +680,18 @@ END_TEST
 START_TEST(a_lock_of_another_program_is_waited_for_briefly)
 {
 	struct error e = ERROR_INIT;
-	struct state *s = open_well();
-	sqlite3 *db = raw_open();
+	struct state *s = dbtest_open();
+	sqlite3 *db = dbtest_raw_open();
 	struct mono before;
 
-	raw(db, "BEGIN IMMEDIATE");
+	dbtest_raw(db, "BEGIN IMMEDIATE");
 	put(s, "cmdb", 3);
 	before = mono_now();
 	ck_assert_int_eq(state_commit(s, &e), -1);
 	ck_assert_int_lt(mono_ms_between(before, mono_now()), 2000);
 	ck_assert_ptr_nonnull(strstr(e.text, "locked"));
-	raw(db, "ROLLBACK");
-	commit_well(s);
+	dbtest_raw(db, "ROLLBACK");
+	dbtest_commit(s);
 	ck_assert_ptr_null(state_take_news(s));
 	sqlite3_close(db);
 	state_close(&s);
@@ -813,16 +700,16 @@ END_TEST
 
 START_TEST(another_writer_is_noticed_and_survived)
 {
-	struct state *s = open_well();
-	sqlite3 *db = raw_open();
+	struct state *s = dbtest_open();
+	sqlite3 *db = dbtest_raw_open();
 
 	put(s, "cmdb", 3);
-	commit_well(s);
-	raw(db, "DELETE FROM checkpoint; PRAGMA wal_checkpoint");
+	dbtest_commit(s);
+	dbtest_raw(db, "DELETE FROM checkpoint; PRAGMA wal_checkpoint");
 	sqlite3_close(db);
 	put(s, "other", 4);
-	commit_well(s);
-	expect_rows("SELECT topic, source_seq FROM checkpoint ORDER BY topic", "cmdb|3\nother|4\n");
+	dbtest_commit(s);
+	dbtest_expect("SELECT topic, source_seq FROM checkpoint ORDER BY topic", "cmdb|3\nother|4\n");
 	ck_assert_ptr_null(state_take_news(s));
 	state_close(&s);
 }
@@ -835,7 +722,7 @@ static void
 write_for_ever(int tell)
 {
 	struct error e = ERROR_INIT;
-	struct state *s = state_open(dir, &e);
+	struct state *s = state_open(dbtest_dir, &e);
 
 	for (uint64_t seq = get(s, "a") + 1;; seq++) {
 		char value[32];
@@ -895,7 +782,7 @@ START_TEST(survives_kill_9)
 		int told;
 		pid_t pid = start_writer(&told);
 		uint64_t seq = kill_writer(pid, told, (unsigned)(rand() % 30000));
-		struct state *s = open_well();
+		struct state *s = dbtest_open();
 
 		if (seq > 0)
 			last = seq;
@@ -906,7 +793,7 @@ START_TEST(survives_kill_9)
 		ck_assert_uint_eq(get(s, "a"), get(s, "b"));
 		last = get(s, "a");
 		if (round % 10 == 9)
-			expect_rows("PRAGMA integrity_check", "ok\n");
+			dbtest_expect("PRAGMA integrity_check", "ok\n");
 		state_close(&s);
 	}
 	ck_assert_uint_gt(last, 60);
@@ -920,11 +807,11 @@ START_TEST(survives_kill_9_while_being_made)
 		int told;
 		pid_t pid = start_writer(&told);
 		uint64_t seq = kill_writer(pid, told, (unsigned)(rand() % 6000));
-		struct state *s = open_well();
+		struct state *s = dbtest_open();
 
 		ck_assert_ptr_null(state_take_news(s));
 		ck_assert_uint_ge(get(s, "a"), seq);
-		expect_rows("SELECT count(*) FROM sqlite_master WHERE type = 'table'", "6\n");
+		dbtest_expect("SELECT count(*) FROM sqlite_master WHERE type = 'table'", "6\n");
 		state_close(&s);
 		lose_all();
 	}
@@ -964,7 +851,7 @@ static struct seen
 look(const char *topic)
 {
 	struct error e = ERROR_INIT;
-	struct state_reader *r = state_reader_open(dir, &e);
+	struct state_reader *r = state_reader_open(dbtest_dir, &e);
 	struct seen seen = {0};
 
 	ck_assert_msg(r != NULL, "%s", e.text);
@@ -1000,18 +887,18 @@ END_TEST
 
 START_TEST(reads_without_the_right_to_write)
 {
-	struct state *s = open_well();
+	struct state *s = dbtest_open();
 
 	put(s, "a", 5);
 	state_close(&s);
-	ck_assert_int_eq(chmod(path, 0444), 0);
-	ck_assert_int_eq(chmod(dir, 0555), 0);
+	ck_assert_int_eq(chmod(dbtest_path, 0444), 0);
+	ck_assert_int_eq(chmod(dbtest_dir, 0555), 0);
 	if (geteuid() == 0)
 		ck_assert_int_eq(setresuid(NOBODY, NOBODY, 0), 0);
 	ck_assert_uint_eq(look(NULL).a, 5);
 	if (getuid() == NOBODY)
 		ck_assert_int_eq(setresuid(0, 0, 0), 0);
-	ck_assert_int_eq(chmod(dir, 0755), 0);
+	ck_assert_int_eq(chmod(dbtest_dir, 0755), 0);
 }
 END_TEST
 
@@ -1019,14 +906,14 @@ START_TEST(reader_says_what_is_wrong)
 {
 	struct error e = ERROR_INIT;
 
-	ck_assert_ptr_null(state_reader_open(dir, &e));
+	ck_assert_ptr_null(state_reader_open(dbtest_dir, &e));
 	ck_assert_int_eq(e.code, ERR_NOT_FOUND);
 	damage_garbage();
-	ck_assert_ptr_null(state_reader_open(dir, &e));
+	ck_assert_ptr_null(state_reader_open(dbtest_dir, &e));
 	ck_assert_int_eq(e.code, ERR_STATE);
 	ck_assert_ptr_nonnull(strstr(e.text, "not a database"));
 	damage_foreign();
-	ck_assert_ptr_null(state_reader_open(dir, &e));
+	ck_assert_ptr_null(state_reader_open(dbtest_dir, &e));
 	ck_assert_ptr_nonnull(strstr(e.text, "not a state file"));
 }
 END_TEST
@@ -1034,7 +921,7 @@ END_TEST
 static void
 add_case(Suite *s, TCase *tc)
 {
-	tcase_add_checked_fixture(tc, make_dir, remove_dir);
+	tcase_add_checked_fixture(tc, dbtest_setup, dbtest_teardown);
 	tcase_set_timeout(tc, 120);
 	suite_add_tcase(s, tc);
 }
