@@ -18,6 +18,7 @@
 
 #include "admin/command.h"
 #include "admin/connect_election.h"
+#include "admin/connect_sampling.h"
 #include "admin/connect_say.h"
 #include "admin/session.h"
 #include "admin/values.h"
@@ -253,7 +254,7 @@ try_api(struct check *c, struct session *s, unsigned *granted, const char *fmt, 
 	va_end(ap);
 	if (jsapi_subject(subject, sizeof subject, session_end(s)->domain, "%s", verb) < 0)
 		return;
-	if (session_try_publish(s, subject, REFUSED_BODY, &e) == 0)
+	if (session_try_publish(s, subject, "", REFUSED_BODY, &e) == 0)
 		(*granted)++;
 	else
 		connect_problem(&c->problems, "%s", e.text);
@@ -276,7 +277,7 @@ try_source(struct check *c)
 		if (c->source_stream.retention == RETENTION_LIMITS)
 			try_api(c, c->source, &granted, "CONSUMER.DELETE.%s.%s", stream, name);
 		snprintf(ack, sizeof ack, "$JS.ACK.%s.%s.0.0.0.0.0", stream, name);
-		if (session_try_publish(c->source, ack, "+WPI", &e) == 0)
+		if (session_try_publish(c->source, ack, "", "+WPI", &e) == 0)
 			granted++;
 		else
 			connect_problem(&c->problems, "%s", e.text);
@@ -448,6 +449,19 @@ say_amount(struct check *c)
 /* ---- the run ------------------------------------------------------------------------------------- */
 
 static void
+check_target(struct check *c, struct event_base *base)
+{
+	c->target = reach(c, base, SESSION_TARGET);
+	if (c->target == NULL)
+		return;
+	c->have_target = see_stream(c, c->target, c->topic->target_stream, false, &c->target_stream);
+	if (!c->have_target && c->problems == 0)
+		say_creation(c);
+	try_target(c);
+	judge(c);
+}
+
+static void
 check_ends(struct check *c, struct event_base *base)
 {
 	const struct conf_topic *t = c->topic;
@@ -459,15 +473,9 @@ check_ends(struct check *c, struct event_base *base)
 		choose_subject(c);
 		try_source(c);
 	}
-	c->target = reach(c, base, SESSION_TARGET);
-	if (c->target == NULL)
-		return;
-	c->have_target = see_stream(c, c->target, t->target_stream, false, &c->target_stream);
-	if (!c->have_target && c->problems == 0)
-		say_creation(c);
-	try_target(c);
-	judge(c);
-	if (c->have_source)
+	check_target(c, base);
+	connect_sampling(t, c->source, c->target, &c->problems);
+	if (c->have_source && c->target != NULL)
 		say_amount(c);
 }
 

@@ -169,7 +169,7 @@ try_api(struct place *p, unsigned *granted, const char *fmt, ...)
 	va_end(ap);
 	if (jsapi_subject(subject, sizeof subject, p->group->domain, "%s", verb) < 0)
 		return;
-	if (session_try_publish(p->session, subject, REFUSED_BODY, &e) == 0)
+	if (session_try_publish(p->session, subject, "", REFUSED_BODY, &e) == 0)
 		(*granted)++;
 	else
 		connect_problem(&p->problems, "%s", e.text);
@@ -194,34 +194,22 @@ try_key(struct place *p, unsigned *granted)
 	strbuf_fini(&reply);
 }
 
-static void
-nothing_heard(void *arg, const struct nats_message *m)
-{
-	(void)arg;
-	(void)m;
-}
-
 /* Not having these leaves elections as they are, but nothing is balanced. */
 static void
 try_announcing(struct place *p, unsigned *granted)
 {
 	char subject[SUBJECT_MAX];
 	struct error e = ERROR_INIT;
-	struct nats_sub *sub;
 
 	election_bucket_announce_subject(subject, sizeof subject, p->election->bucket);
-	if (session_try_publish(p->session, subject, "", &e) != 0) {
+	if (session_try_publish(p->session, subject, "", "", &e) != 0) {
 		connect_problem(&p->problems, "%s; without it nodes do not see each other", e.text);
 		return;
 	}
-	sub = nats_conn_subscribe(session_end(p->session)->conn, subject, nothing_heard, NULL, &e);
-	session_flush(p->session);
-	if (strstr(session_violation(p->session), subject) != NULL)
-		connect_problem(&p->problems, "%s; without it nodes do not see each other",
-				session_violation(p->session));
+	if (session_try_subscribe(p->session, subject, &e) != 0)
+		connect_problem(&p->problems, "%s; without it nodes do not see each other", e.text);
 	else
 		(*granted)++;
-	nats_unsubscribe(&sub);
 }
 
 static void

@@ -17,6 +17,8 @@ libsradmin_a_SOURCES = \
 	admin/connect.h \
 	admin/connect_election.c \
 	admin/connect_election.h \
+	admin/connect_sampling.c \
+	admin/connect_sampling.h \
 	admin/connect_say.c \
 	admin/connect_say.h \
 	admin/control_verbs.c \

@@ -279,17 +279,48 @@ wait_for_violation(struct session *s)
 	}
 }
 
-int
-session_try_publish(struct session *s, const char *subject, const char *body, struct error *e)
+/* 0 if the server has read all that was sent, and did not refuse what concerns that subject. */
+static int
+await_refusal(struct session *s, const char *subject, struct error *e)
 {
-	s->violation[0] = '\0';
-	if (nats_conn_publish(s->conn, subject, NULL, NULL, 0, body, strlen(body), e) != 0)
-		return -1;
 	(void)ask_info(s, e);
 	wait_for_violation(s);
 	if (strstr(s->violation, subject) == NULL)
 		return 0;
 	return error_set(e, ERR_DENIED, "%s: %s", s->label, s->violation);
+}
+
+int
+session_try_publish(struct session *s, const char *subject, const char *header_lines, const char *body,
+		    struct error *e)
+{
+	s->violation[0] = '\0';
+	if (nats_conn_publish(s->conn, subject, NULL, header_lines, strlen(header_lines), body, strlen(body),
+			      e) != 0)
+		return -1;
+	return await_refusal(s, subject, e);
+}
+
+static void
+pass_over(void *arg, const struct nats_message *m)
+{
+	(void)arg;
+	(void)m;
+}
+
+int
+session_try_subscribe(struct session *s, const char *subject, struct error *e)
+{
+	struct nats_sub *sub;
+	int rc;
+
+	s->violation[0] = '\0';
+	sub = nats_conn_subscribe(s->conn, subject, pass_over, NULL, e);
+	if (sub == NULL)
+		return -1;
+	rc = await_refusal(s, subject, e);
+	nats_unsubscribe(&sub);
+	return rc;
 }
 
 void

@@ -49,7 +49,10 @@ int session_ask(struct session *s, const char *body, struct strbuf *reply, struc
 int session_publish(struct session *s, const char *subject, const char *header_lines, struct strbuf *reply,
 		    struct error *e);
 /* A publish that nobody answers: 0 if the server let it pass, -1 with ERR_DENIED if not. */
-int session_try_publish(struct session *s, const char *subject, const char *body, struct error *e);
+int session_try_publish(struct session *s, const char *subject, const char *header_lines, const char *body,
+			struct error *e);
+/* A subscription that ends at once: the same. */
+int session_try_subscribe(struct session *s, const char *subject, struct error *e);
 /* Waits until the server has read all that was published. */
 void session_flush(struct session *s);
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/advisory.h"
 #include "common/json_scan.h"
 #include "common/sample_value.h"
 #include "common/subject.h"
@@ -138,7 +139,7 @@ parse_advisory_subject(const struct conf_option *o, const char *text, void *base
 	strbuf_init(&filled);
 	if (fill_pattern(text, &filled) != 0)
 		rc = error_set(e, ERR_CONFIG, "behind a %% want s for the event or v for the value");
-	else if (filled.len >= SUBJECT_MAX)
+	else if (filled.len >= ADVISORY_SUBJECT_MAX)
 		rc = error_set(e, ERR_CONFIG, "too long with the longest value put in, %d characters",
 			       SAMPLE_VALUE_MAX);
 	else if (strpbrk(text, "*>") != NULL || !subject_valid(filled.data))

@@ -159,6 +159,8 @@ on_item(void *arg, const struct nats_message *m)
 	uint64_t number;
 	enum gossip_numbered numbered;
 
+	if (m->data_len == 0) /* somebody tries whether he may: `check --connect` */
+		return;
 	/* What is dropped here is missing from its sender's numbers. */
 	if (!gossip_budget_take(&g->item_budget, now, ITEM_WINDOW_MS, ITEMS_A_WINDOW) ||
 	    m->data_len > GOSSIP_ITEM_MAX || m->headers_len > GOSSIP_ITEM_MAX) {
@@ -186,6 +188,8 @@ on_position(void *arg, const struct nats_message *m)
 	struct mono now = mono_now();
 	struct gossip_position position;
 
+	if (m->data_len == 0) /* as above */
+		return;
 	if (!gossip_budget_take(&g->position_budget, now, HEAD_WINDOW_MS, HEADS_A_WINDOW) ||
 	    gossip_position_read(m->data, m->data_len, &position, NULL) != 0) {
 		g->figures.rejected++;

@@ -75,6 +75,8 @@ gossiper_serve_request(void *arg, const struct nats_message *m)
 	struct gossip_position who;
 	struct gossip_page offer;
 
+	if (m->data_len == 0) /* somebody tries whether he may: `check --connect` */
+		return;
 	if (!acceptable(g, m))
 		return;
 	if (gossip_position_read(m->data, m->data_len, &who, NULL) != 0) {

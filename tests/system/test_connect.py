@@ -158,3 +158,61 @@ def test_wrong_configuration(scene, source, target):
     r = scene.prepare({"t": topic(source, target, nonsense="x")})
     done = r.command("check", "--connect")
     assert done.returncode == 78 and "nonsense" in done.stderr
+
+
+SAMPLED = {"inspect_field": "sender", "inspect_duration": "1h"}
+ADVISORIES = dict(SAMPLED, **{"advisory": {"subject": "adv.%s.%v", "cluster": "target", "reliable": True}})
+
+
+def test_sampling_is_tried(scene, source, target):
+    with target.client() as t:
+        t.create_stream("ADV", "adv.>")
+    r = scene.prepare({"t": topic(source, target, gossip=True, **ADVISORIES)})
+    out = connect(r)
+    assert "gossip   rights: all" in out, out
+    for event in ("new", "timeout", "recover", "expire"):
+        assert f"adv.{event}.stream-replicator-check, stored by stream ADV" in out, out
+    with target.client() as t:
+        assert t.state("ADV")["last_seq"] == 0
+
+
+def test_reliable_advisories_need_a_stream(scene, source, target):
+    with target.client() as t:
+        t.create_stream("ADV", "adv.new.*")
+    r = scene.prepare({"t": topic(source, target, **ADVISORIES)})
+    refused(r, "no stream takes adv.timeout", "adv.new.stream-replicator-check, stored by stream ADV")
+
+
+def test_advisories_among_what_is_copied(scene, source, target):
+    config = dict(SAMPLED, advisory={"subject": "adv.%s"})
+    with source.client() as s:
+        s.update_stream("S", subjects=["s.>", "adv.>"])
+    refused(scene.prepare({"t": topic(source, target, **config)}), "stores the topic's own advisories")
+    assert "PROBLEM" not in connect(scene.prepare({"t": topic(source, target, filter_subject="s.>", **config)}))
+
+
+GOSSIP = "choria.stream-replicator.sync.S.t"
+
+
+@pytest.mark.parametrize("direction, right", [
+    ("publish", GOSSIP), ("publish", GOSSIP + ".position"), ("subscribe", GOSSIP),
+    ("subscribe", GOSSIP + ".snapshot"), ("publish", "adv.expire")])
+def test_a_right_of_sampling_lacks(scene, target, direction, right):
+    users = ('{ user: a, password: a, permissions: { %s: { deny: "%s" } } }, { user: b, password: b }'
+             % (direction, right))
+    source = scene.server(users=users, user="b", password="b")
+    with source.client() as s:
+        s.create_stream("S", "s.>")
+    r = scene.prepare({"t": {"stream": "S", "source_url": source.url_for(source.port, "a", "a"),
+                             "target_url": target.url, "gossip": True, "advisory": {"subject": "adv.%s"},
+                             **SAMPLED}})
+    refused(r, "source", "ermission", right)
+
+
+def test_the_right_to_read_back_lacks(scene, source):
+    users = ('{ user: a, password: a, permissions: { publish: { deny: "$JS.API.CONSUMER.CREATE.S.>" } } }, '
+             '{ user: b, password: b }')
+    target = scene.server(users=users, user="b", password="b")
+    r = scene.prepare({"t": {"stream": "S", "source_url": source.url,
+                             "target_url": target.url_for(target.port, "a", "a"), **SAMPLED}})
+    refused(r, "target", "ermission", "CONSUMER.CREATE.S", "copied last")
