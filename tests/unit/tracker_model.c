@@ -100,7 +100,8 @@ do_add(struct model *m, struct model_value *v)
 	v->id = tracker_id(m->t, e);
 	e->offered.size = v->size = (uint32_t)draw(m, UINT32_MAX);
 	e->settled.seen_ms = v->size;
-	e->advised = e->held = true;
+	e->advised = true;
+	e->held = true;
 	v->walk_had = false;
 }
 
