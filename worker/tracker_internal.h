@@ -11,6 +11,7 @@
 
 /* An id is the number of a page and, in the low bits, the entry's number in it. Less than 2^31. */
 #define TRACKER_INDEX_BITS 10
+#define TRACKER_INDEX_MASK ((UINT32_C(1) << TRACKER_INDEX_BITS) - 1)
 #define TRACKER_PAGES_MAX  (UINT32_C(1) << (31 - TRACKER_INDEX_BITS))
 #define TRACKER_CLASSES    33
 
@@ -44,7 +45,7 @@ static inline struct tracker_entry *
 tracker_pages_get(const struct tracker_pages *p, uint32_t id)
 {
 	const struct tracker_page *page = &p->pages[id >> TRACKER_INDEX_BITS];
-	uint32_t index = id & ((UINT32_C(1) << TRACKER_INDEX_BITS) - 1);
+	uint32_t index = id & TRACKER_INDEX_MASK;
 
 	return (struct tracker_entry *)(void *)(page->base + (size_t)index * page->entry_bytes);
 }

@@ -150,7 +150,7 @@ tracker_pages_give(struct tracker_pages *p, struct tracker_entry *e)
 		room_link(p, number);
 	e->value_len = 0;
 	e->next = page->free;
-	page->free = e->id & ((UINT32_C(1) << TRACKER_INDEX_BITS) - 1);
+	page->free = e->id & TRACKER_INDEX_MASK;
 	if (--page->used > 0)
 		return;
 	room_unlink(p, number);
@@ -165,7 +165,7 @@ tracker_pages_at(const struct tracker_pages *p, uint32_t id)
 {
 	uint32_t number = id >> TRACKER_INDEX_BITS;
 
-	if (number >= p->count || (id & ((UINT32_C(1) << TRACKER_INDEX_BITS) - 1)) >= p->pages[number].made)
+	if (number >= p->count || (id & TRACKER_INDEX_MASK) >= p->pages[number].made)
 		return NULL;
 	struct tracker_entry *e = tracker_pages_get(p, id);
 
@@ -177,7 +177,7 @@ struct tracker_entry *
 tracker_pages_next(const struct tracker_pages *p, uint64_t *cursor)
 {
 	uint64_t number = *cursor >> TRACKER_INDEX_BITS;
-	uint64_t index = *cursor & ((UINT64_C(1) << TRACKER_INDEX_BITS) - 1);
+	uint64_t index = *cursor & TRACKER_INDEX_MASK;
 
 	for (; number < p->count; number++, index = 0) {
 		for (; index < p->pages[number].made; index++) {

@@ -24,7 +24,7 @@ static const struct level {
     {36, 4864, 256}, {44, 5120, 256}, {52, 5376, 256},
 };
 
-/* Rounds up; counts from a time before all that int64_t has. */
+/* Rounds up or down, below 0 too; counts from a time before all that int64_t has. */
 static uint64_t
 tick_of(int64_t ms, bool up)
 {

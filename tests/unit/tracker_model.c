@@ -1,7 +1,7 @@
 /*
- * The model: an array of values that may be in or not, each with its entry's pointer and id, its time, and its
- * index in the list of everything that was ever pushed to a queue. Nothing in it is clever; it walks all to
- * answer a question. Phases favour adding or removing, and change the values that are used, so that the
+ * The model: an array of values that may be in or not, each with its entry's pointer and id, its time, and
+ * its index in the list of everything that was ever pushed to a queue. Nothing in it is clever; it walks all
+ * to answer a question. Phases favour adding or removing, and change the values that are used, so that the
  * table fills up, runs empty and has other lengths of values.
  */
 #include "tests/unit/tracker_model.h"
@@ -14,9 +14,9 @@
 #include "tests/unit/unit.h"
 #include "worker/tracker.h"
 
-#define VALUES 6000
-#define TABLE_MAX 3000
-#define PLACES 8
+#define VALUES     6000
+#define TABLE_MAX  3000
+#define PLACES     8
 #define NOT_QUEUED UINT32_MAX
 
 struct model_value {
@@ -152,7 +152,7 @@ check_places(const struct model *m, enum tracker_queue q)
 
 	for (size_t i = 0; i < PLACES; i++)
 		MUST(tracker_passed(m->t, q, queue->places[i].place) ==
-			  (queue->head >= queue->places[i].index));
+		     (queue->head >= queue->places[i].index));
 }
 
 static void
