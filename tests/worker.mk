@@ -5,6 +5,7 @@ if HAVE_CHECK
 worker_unit_tests = \
 	test_acklist \
 	test_compose \
+	test_copy_value \
 	test_election_sim \
 	test_gap \
 	test_go_consumer \
@@ -16,6 +17,7 @@ worker_unit_tests = \
 	test_pipeline_sim \
 	test_position \
 	test_presence \
+	test_recall_plan \
 	test_refusal \
 	test_sampler \
 	test_sentlist \
@@ -33,6 +35,10 @@ test_acklist_LDADD = $(WORKER_UNIT_LDADD)
 test_compose_SOURCES = tests/unit/test_compose.c $(unit_sources)
 test_compose_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_compose_LDADD = $(WORKER_UNIT_LDADD)
+
+test_copy_value_SOURCES = tests/unit/test_copy_value.c $(unit_sources)
+test_copy_value_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_copy_value_LDADD = $(WORKER_UNIT_LDADD)
 
 test_election_sim_SOURCES = tests/unit/test_election_sim.c tests/unit/election_sim.h \
 	tests/unit/election_sim_bucket.c tests/unit/election_sim_elector.c tests/unit/election_sim_faults.c \
@@ -83,6 +89,10 @@ test_position_LDADD = $(WORKER_UNIT_LDADD)
 test_presence_SOURCES = tests/unit/test_presence.c $(unit_sources)
 test_presence_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_presence_LDADD = $(WORKER_UNIT_LDADD)
+
+test_recall_plan_SOURCES = tests/unit/test_recall_plan.c $(unit_sources)
+test_recall_plan_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_recall_plan_LDADD = $(WORKER_UNIT_LDADD)
 
 test_refusal_SOURCES = tests/unit/test_refusal.c $(unit_sources)
 test_refusal_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

@@ -17,6 +17,8 @@ libsrworker_a_SOURCES = \
 	worker/compose.c \
 	worker/compose.h \
 	worker/copy.c \
+	worker/copy_value.c \
+	worker/copy_value.h \
 	worker/elector.c \
 	worker/elector.h \
 	worker/elector_internal.h \
@@ -66,6 +68,10 @@ libsrworker_a_SOURCES = \
 	worker/provision.h \
 	worker/reader.c \
 	worker/reader.h \
+	worker/recall.c \
+	worker/recall.h \
+	worker/recall_plan.c \
+	worker/recall_plan.h \
 	worker/refusal.c \
 	worker/refusal.h \
 	worker/reject.c \
