@@ -13,6 +13,7 @@
 
 #include "common/nats/fit.h"
 #include "common/subject.h"
+#include "worker/sampling.h"
 
 enum {
 	ROOM_RETRY_MS = 20,
@@ -49,19 +50,25 @@ too_old(struct replicator *r, uint64_t seq, int64_t stored_ms)
 	return !seqset_has(&r->decided, seq);
 }
 
+bool
+copy_is_none(const struct replicator *r, const struct nats_message *m, enum proto_counter *why)
+{
+	if (r->filters_here && !matches_filters(r, m->subject))
+		*why = COUNTER_FILTERED_MSGS;
+	else if (compose_is_loop(r->composer, m->headers, m->headers_len))
+		*why = COUNTER_LOOP_MSGS;
+	else
+		return false;
+	return true;
+}
+
 /* Whether policy passes the message over, with the counter that says why. */
 static bool
 passes_over(struct replicator *r, const struct nats_message *m, uint64_t seq, int64_t stored_ms)
 {
-	enum proto_counter why;
+	enum proto_counter why = COUNTER_TOO_OLD_MSGS;
 
-	if (r->filters_here && !matches_filters(r, m->subject))
-		why = COUNTER_FILTERED_MSGS;
-	else if (compose_is_loop(r->composer, m->headers, m->headers_len))
-		why = COUNTER_LOOP_MSGS;
-	else if (too_old(r, seq, stored_ms))
-		why = COUNTER_TOO_OLD_MSGS;
-	else
+	if (!copy_is_none(r, m, &why) && !too_old(r, seq, stored_ms))
 		return false;
 	r->stats.counter[why]++;
 	r->stats.counter[COUNTER_SKIPPED_MSGS]++;
@@ -119,7 +126,8 @@ pause_if_full(struct replicator *r, struct mono now)
 		arm_room_timer(r, wait_ms);
 	else if (r->room <= 0 && nats_conn_room(r->target_conn) == 0)
 		arm_room_timer(r, ROOM_RETRY_MS);
-	else if (pipeline_has_room(r->pipeline) && r->phase == PHASE_COPYING)
+	else if (pipeline_has_room(r->pipeline) && r->phase == PHASE_COPYING &&
+		 (r->sampling == NULL || sampler_has_room(r->sampling->sampler)))
 		return false;
 	pause_source(r);
 	return true;
@@ -153,8 +161,11 @@ publish(struct replicator *r, const struct sink_message *out, bool reply, uint64
 static bool
 compose(struct replicator *r, struct copy *c)
 {
-	const struct compose_source source = {c->m->subject, c->m->headers, c->m->headers_len,
-					      c->seq,        c->stored_ms,  NULL};
+	struct inspect_result found;
+	const struct compose_source source = {
+	    c->m->subject, c->m->headers, c->m->headers_len,
+	    c->seq,        c->stored_ms,  r->sampling != NULL ? sampling_value_line(r, c->m, &found) : NULL,
+	};
 	size_t size;
 
 	c->out.subject = compose_subject(r->composer, c->m->subject);
@@ -209,6 +220,8 @@ send_copy(struct replicator *r, struct copy *c, bool more, struct mono now)
 	throttle_take(&r->throttle, size);
 	if (throttle_wait_ms(&r->throttle, now) > 0 || !has_room_for(r, size))
 		more = false;
+	if (r->sampling != NULL && sampling_wants_reply(r, now))
+		more = false;
 	ticket =
 	    pipeline_send(r->pipeline, c->seq, c->stored_ms, size, hash_subject(c->out.subject), more, now);
 	if (ticket.wait) {
@@ -218,6 +231,8 @@ send_copy(struct replicator *r, struct copy *c, bool more, struct mono now)
 	publish(r, &c->out, ticket.reply, ticket.id);
 	if (ticket.reply)
 		progress_arm_tick(r);
+	if (ticket.reply && r->sampling != NULL)
+		r->sampling->asked = now;
 	if (slot <= pipeline_stretch_end(r->pipeline))
 		progress_stretch_note(r, slot, c->seq);
 }
@@ -248,6 +263,8 @@ copy_message(void *arg, const struct nats_message *m, const struct jsack *ack)
 	r->stats.counter[COUNTER_RECEIVED_BYTES] += m->headers_len + m->data_len;
 	if (c.seq <= pipeline_offered_seq(r->pipeline)) {
 		r->stats.counter[COUNTER_REDELIVERED_MSGS]++;
+		if (r->sampling != NULL)
+			sampling_replay(r, m, ack);
 		source_settled(r->source, pipeline_source_seq(r->pipeline));
 		return;
 	}
@@ -257,9 +274,12 @@ copy_message(void *arg, const struct nats_message *m, const struct jsack *ack)
 	r->last_stored_ms = c.stored_ms;
 	if (c.seq > r->source_last)
 		r->source_last = c.seq;
-	if (passes_over(r, m, c.seq, c.stored_ms) || is_done_already(r, c.seq)) {
+	if (passes_over(r, m, c.seq, c.stored_ms) ||
+	    (r->sampling != NULL && sampling_skips(r, m, c.seq, c.stored_ms)) || is_done_already(r, c.seq)) {
 		pipeline_skip(r->pipeline, c.seq);
 		progress_settled(r);
+		if (r->sampling != NULL && !sampler_has_room(r->sampling->sampler))
+			pause_source(r); /* goes on with the next reply */
 		return;
 	}
 	if (c.seq == r->refused_seq) {

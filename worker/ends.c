@@ -6,6 +6,7 @@
  */
 #include "common/log.h"
 #include "worker/replicator_internal.h"
+#include "worker/sampling.h"
 #include "worker/slots.h"
 
 bool
@@ -20,6 +21,8 @@ end_up(struct replicator *r, const struct nats_conn *conn, const char *which)
 	const struct nats_server_info *info = nats_conn_info(conn);
 
 	log_info("replicator", "connected to the %s: %s, server %s", which, info->url, info->version);
+	if (r->sampling != NULL)
+		sampling_end_up(r, conn == r->source_conn);
 	if (r->phase == PHASE_STANDBY)
 		lead_show(r);
 	else if (r->phase == PHASE_CONNECTING && ends_both_up(r))
@@ -62,6 +65,8 @@ source_down(void *arg, bool was_up, const char *reason)
 	struct replicator *r = arg;
 
 	poll_cancel(r);
+	if (r->sampling != NULL)
+		sampling_end_down(r, true);
 	end_down(r, was_up, "source", reason);
 }
 
@@ -88,6 +93,8 @@ target_down(void *arg, bool was_up, const char *reason)
 	slots_cancel(&r->tail);
 	others_unwatch(r);
 	sink_close(r->sink);
+	if (r->sampling != NULL)
+		sampling_end_down(r, false);
 	r->fault |= pipeline_inflight_msgs(r->pipeline) > 0;
 	end_down(r, was_up, "target", reason);
 }
@@ -107,6 +114,8 @@ target_async_error(void *arg, const char *text)
 	struct replicator *r = arg;
 	struct refusal refusal = refusal_of_async_error(text);
 
+	if (r->sampling != NULL && sampling_takes_error(r, text))
+		return;
 	if (refusal.action == REFUSAL_HOLD)
 		replicator_hold(r, WORKER_HOLDING, "target: %s; %s", text, refusal.cure);
 	else
@@ -118,6 +127,8 @@ source_async_error(void *arg, const char *text)
 {
 	struct replicator *r = arg;
 
+	if (r->sampling != NULL && sampling_takes_error(r, text))
+		return;
 	replicator_hold(r, WORKER_HOLDING, "source: %s; allow the replicator's user what it asked for", text);
 }
 
@@ -134,7 +145,8 @@ ends_make(struct replicator *r, bool is_source, struct error *e)
 	if (endpoint_parse(is_source ? t->source_url : t->target_url,
 			   is_source ? &t->source_tls : &t->target_tls, &ep, e) != 0)
 		return NULL;
-	ep.no_echo = !is_source; /* others.c listens for other writers */
+	/* others.c listens for other writers, gossip for other nodes */
+	ep.no_echo = !is_source || t->sampling.gossip;
 	conn = nats_conn_new(r->base, &ep, is_source ? "source" : "target", t->name,
 			     is_source ? &source : &target, r);
 	endpoint_fini(&ep);

@@ -3,6 +3,7 @@
  */
 #include "common/clock.h"
 #include "worker/replicator_internal.h"
+#include "worker/sampling.h"
 
 static uint64_t
 lag_msgs(const struct replicator *r)
@@ -38,11 +39,12 @@ replicator_stats(const struct replicator *r, struct proto_stats *stats)
 
 	*stats = r->stats;
 	stats->counter[COUNTER_ACKS_FAILED] = source_acks_failed(r->source);
-	if (!r->lead.leads) {
-		for (size_t i = 0; i < GAUGE_END; i++)
-			gauge[i] = PROTO_UNKNOWN;
+	for (size_t i = 0; i < GAUGE_END; i++)
+		gauge[i] = PROTO_UNKNOWN;
+	if (r->sampling != NULL)
+		sampling_stats(r, stats); /* a standby knows the values too */
+	if (!r->lead.leads)
 		return;
-	}
 	gauge[GAUGE_SOURCE_LAST_SEQ] = r->source_last_known ? r->source_last : PROTO_UNKNOWN;
 	gauge[GAUGE_COMMITTED_SEQ] = r->proven_before ? pipeline_source_seq(r->pipeline) : PROTO_UNKNOWN;
 	gauge[GAUGE_TARGET_SEQ] = r->proven_before ? pipeline_target_seq(r->pipeline) : PROTO_UNKNOWN;

@@ -20,6 +20,7 @@
 
 #include "common/log.h"
 #include "worker/replicator_internal.h"
+#include "worker/sampling.h"
 #include "worker/slots.h"
 
 /* A worker that gains later than this after its start was on standby while others could lead: if resume_from
@@ -130,6 +131,8 @@ stand_by(struct replicator *r, const char *reason)
 	replicator_enter(r, PHASE_STANDBY);
 	progress_checkpoint_now(r);
 	source_leave(r->source);
+	if (r->sampling != NULL)
+		sampling_stand_by(r);
 	forget_work(r);
 	forget_position(r);
 	sink_close(r->sink);

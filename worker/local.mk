@@ -90,6 +90,11 @@ libsrworker_a_SOURCES = \
 	worker/sampler_others.c \
 	worker/sampler_rows.c \
 	worker/sampler_time.c \
+	worker/sampling.c \
+	worker/sampling.h \
+	worker/sampling_copy.c \
+	worker/sampling_rows.c \
+	worker/sampling_start.c \
 	worker/scan.c \
 	worker/scan.h \
 	worker/sentlist.c \
@@ -121,5 +126,5 @@ libsrworker_a_SOURCES = \
 srlibexecdir = $(libexecdir)/stream-replicator
 srlibexec_PROGRAMS = worker/worker
 worker_worker_SOURCES = worker/main.c
-worker_worker_LDADD = libsrworker.a libsrcommon.a \
-	$(NATS_LIBS) $(CONFUSE_LIBS) $(EVENT_LIBS) $(JANSSON_LIBS) $(CRYPTO_LIBS)
+worker_worker_LDADD = libsrworker.a libsrstate.a libsrcommon.a \
+	$(NATS_LIBS) $(CONFUSE_LIBS) $(EVENT_LIBS) $(SQLITE_LIBS) $(JANSSON_LIBS) $(CRYPTO_LIBS)

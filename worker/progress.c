@@ -12,6 +12,7 @@
 
 #include "common/array.h"
 #include "common/xalloc.h"
+#include "worker/sampling.h"
 #include "worker/slots.h"
 
 enum {
@@ -242,6 +243,8 @@ progress_settled(struct replicator *r)
 
 	source_settled(r->source, settled);
 	go_consumer_settled(r->go_consumer, settled);
+	if (r->sampling != NULL)
+		sampling_settled(r);
 	forget_settled(r, settled);
 	r->checkpoint_dirty = true;
 	if (pipeline_target_seq(r->pipeline) - r->checkpoint_target_seq >= r->topic->max_inflight / 2 + 1)

@@ -13,12 +13,15 @@
 #include <string.h>
 
 #include "common/subject.h"
+#include "worker/sampling.h"
 
 static void
 pass_over(struct replicator *r, uint64_t seq)
 {
 	seqset_add(&r->passed_over, seq);
 	r->refused_seq = 0;
+	if (r->sampling != NULL)
+		sampler_not_copied(r->sampling->sampler, seq);
 	pipeline_skip(r->pipeline, seq);
 	progress_settled(r);
 }

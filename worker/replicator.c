@@ -11,6 +11,7 @@
  *   late or odd reply, broken chain   the way back at once, the window halved
  *   target cannot store now           BACKOFF (`holding`), then the way back
  *   cannot be decided without a person HALTED: what is in flight still settles
+ *   position proven, sampled topic    RECALLING, then the source is started (sampling_start.c)
  *   pause, drain, hand-over           SETTLING: nothing is read, replies are taken
  *   leadership lost                   STANDBY, from wherever it was (lead.c)
  */
@@ -24,6 +25,7 @@
 #include "common/log.h"
 #include "common/nats/fit.h"
 #include "common/xalloc.h"
+#include "worker/sampling.h"
 #include "worker/slots.h"
 
 enum {
@@ -90,9 +92,9 @@ stop_reading(struct replicator *r)
 void
 replicator_enter(struct replicator *r, enum phase phase)
 {
-	static const char *const names[PHASE_END] = {"idle",     "standby",  "connecting", "barrier",
-						     "locating", "starting", "copying",    "backoff",
-						     "settling", "paused",   "halted",     "drained"};
+	static const char *const names[PHASE_END] = {
+	    "idle",    "standby", "connecting", "barrier", "locating", "recalling", "starting",
+	    "copying", "backoff", "settling",   "paused",  "halted",   "drained"};
 
 	if (phase == r->phase)
 		return;
@@ -104,6 +106,8 @@ replicator_enter(struct replicator *r, enum phase phase)
 		evtimer_del(r->backoff_timer);
 	if (phase != PHASE_COPYING && phase != PHASE_STARTING)
 		stop_reading(r);
+	if (r->sampling != NULL)
+		sampling_phase_changed(r);
 }
 
 static void
@@ -366,23 +370,36 @@ restart_pipeline(struct replicator *r, const struct locate_result *result)
 }
 
 static void
-start_source(struct replicator *r, const struct locate_result *result)
+start_source(struct replicator *r)
 {
 	struct header_policy policy;
-	bool first = result->position.configured_start && !r->proven_before;
+	uint64_t position = pipeline_source_seq(r->pipeline);
 
 	fit_header_policy(r->topic, &r->target_stream, &policy);
 	compose_set_policy(r->composer, &policy);
 	compose_set_source_created(r->composer, r->source_stream.created_ns);
-	gap_begin(&r->gap, r->topic->filter_count > 0, result->position.start.source_seq, first);
+	gap_begin(&r->gap, r->topic->filter_count > 0, position, r->first_start);
+	r->first_start = false;
 	r->proven_before = true;
 	r->fault = false;
 	r->pending_known = false;
 	r->room = 0;
 	replicator_enter(r, PHASE_STARTING);
 	others_watch(r);
-	source_start(r->source, &r->source_stream, result->position.start.source_seq, r->lead.taking_over);
+	source_start(r->source, &r->source_stream, r->sampling != NULL ? sampling_start_after(r) : position,
+		     r->lead.taking_over);
 	poll_begin(r);
+}
+
+void
+replicator_recalled(struct replicator *r)
+{
+	if (r->want_drain)
+		replicator_drain(r);
+	else if (r->want_pause)
+		replicator_go_back(r);
+	else
+		start_source(r);
 }
 
 static void
@@ -406,7 +423,13 @@ locate_done(void *arg, struct locate_result *result)
 	log_info("replicator", "copying from source sequence %llu, target sequence %llu: %s",
 		 (unsigned long long)kept.position.start.source_seq + 1,
 		 (unsigned long long)kept.position.start.target_seq, kept.position.text);
+	if (!r->proven_before)
+		r->first_start = kept.position.configured_start;
+	if (r->sampling != NULL && !kept.rewound)
+		sampling_remember(r);
 	restart_pipeline(r, &kept);
+	if (r->sampling != NULL)
+		sampling_located(r, &kept);
 	remember(r, &kept.position.start);
 	if (!kept.rewound) {
 		r->presettled = kept.position.presettled;
@@ -416,12 +439,13 @@ locate_done(void *arg, struct locate_result *result)
 	r->apply_resume = false;
 	r->checkpoint_dirty = true;
 	progress_checkpoint_now(r);
-	if (r->want_drain)
-		replicator_drain(r);
-	else if (r->want_pause)
-		replicator_go_back(r);
-	else
-		start_source(r, &kept);
+	if (r->sampling == NULL || r->want_drain || r->want_pause) {
+		replicator_recalled(r);
+		return;
+	}
+	r->proven_before = true; /* what the pipeline was started with counts, if the recall fails */
+	replicator_enter(r, PHASE_RECALLING);
+	sampling_recall(r);
 }
 
 static void
@@ -478,6 +502,8 @@ replicator_source_ready(void *arg, bool filters_here, uint32_t granted)
 	r->lead.taking_over = false;
 	pipeline_limit_window(r->pipeline, granted > 0 && granted < r->topic->max_inflight ? granted : 0);
 	replicator_enter(r, PHASE_COPYING);
+	if (r->sampling != NULL)
+		sampling_source_ready(r);
 	/* After a hold it is only known to copy once something is settled again. */
 	if (r->told_state != WORKER_HOLDING)
 		tell(r, WORKER_COPYING, "");
@@ -539,6 +565,8 @@ replicator_end_drain(struct replicator *r)
 	progress_checkpoint_now(r);
 	source_flush_acks(r->source);
 	source_leave(r->source);
+	if (r->sampling != NULL)
+		sampling_end(r);
 	if (r->lead.yielding)
 		r->reports.role_done(r->arg, r->lead.serial);
 	r->reports.drained(r->arg);
@@ -591,7 +619,7 @@ replicator_resume(struct replicator *r)
 		tell(r, WORKER_HALTED, r->halt_reason);
 	else if (r->phase == PHASE_CONNECTING)
 		tell(r, WORKER_CONNECTING, "");
-	else if (r->phase != PHASE_LOCATING && r->phase != PHASE_BARRIER)
+	else if (r->phase != PHASE_LOCATING && r->phase != PHASE_RECALLING && r->phase != PHASE_BARRIER)
 		replicator_rewind(r, false, NULL);
 }
 

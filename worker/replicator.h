@@ -16,6 +16,9 @@ struct replicator_reports {
 	void (*state)(void *arg, enum worker_state state, const char *reason);
 	void (*checkpoint)(void *arg, const struct proto_checkpoint *checkpoint);
 	void (*incident)(void *arg, const char *kind, const char *detail);
+	/* A sampled topic: rows for state.db, and a change of the outbox. */
+	void (*samples)(void *arg, const struct proto_samples *batch);
+	void (*advisory)(void *arg, const struct proto_advisory *change);
 	/* The role of that serial is in effect: of a standby, nothing is in flight any more. */
 	void (*role_done)(void *arg, uint64_t serial);
 	/* Everything in flight is settled, or its time is over, after replicator_drain(). */
@@ -42,6 +45,9 @@ void replicator_drain(struct replicator *r);
  * is settled. By itself a leader stops at the lease end that it was told last, whoever else is frozen.
  */
 void replicator_set_role(struct replicator *r, const struct proto_role *role);
+
+/* A batch of rows is in state.db. */
+void replicator_samples_stored(struct replicator *r, const struct proto_samples_stored *stored);
 
 /* Counters and gauges as of now. */
 void replicator_stats(const struct replicator *r, struct proto_stats *stats);

@@ -10,6 +10,7 @@
  *   others.c           other writers at a target that is used as ours alone
  *   ends.c             the two connections
  *   figures.c          counters and gauges
+ *   sampling.h         which messages of a sampled topic are copied, and what is known of their senders
  *   poll.c             the source's last sequence, lag, the watchdog, gaps
  *
  * Nobody else includes this.
@@ -48,6 +49,7 @@ enum phase {
 	PHASE_CONNECTING, /* an end is not connected */
 	PHASE_BARRIER,    /* waits until the target's leader has dealt with all that was sent */
 	PHASE_LOCATING,   /* the position is being proven */
+	PHASE_RECALLING,  /* a sampled topic: what was copied is read back from the target */
 	PHASE_STARTING,   /* the source's consumer is being made */
 	PHASE_COPYING,
 	PHASE_BACKOFF,  /* a fault: begins again when the timer is over */
@@ -76,6 +78,8 @@ struct lead {
 	char reason[256]; /* why it stands by, "" if that says it all */
 };
 
+struct sampling;
+
 struct replicator {
 	struct event_base *base;
 	const struct conf *conf;
@@ -95,6 +99,7 @@ struct replicator {
 	struct lead lead;
 	struct go_consumer *go_consumer; /* NULL for none */
 	struct gap gap;
+	struct sampling *sampling; /* NULL: the topic copies every message */
 
 	enum phase phase;
 	bool want_pause, want_drain;
@@ -118,6 +123,7 @@ struct replicator {
 	struct proto_checkpoint told;
 	bool apply_resume;
 	bool proven_before;    /* this process has been copying */
+	bool first_start;      /* the position is the configured start, and nothing came from it yet */
 	uint64_t presettled;   /* that many more are at the target already */
 	struct seqset there;   /* at the target already, beyond the settled prefix */
 	struct seqset decided; /* were sent before a rewind: age and sampling must not decide otherwise now */
@@ -198,6 +204,8 @@ void replicator_end_drain(struct replicator *r);
 /* For timers and the source. */
 void replicator_backoff_over(evutil_socket_t fd, short what, void *arg);
 void replicator_drain_over(evutil_socket_t fd, short what, void *arg);
+/* A sampled topic knows what it has to know. */
+void replicator_recalled(struct replicator *r);
 void replicator_source_ready(void *arg, bool filters_here, uint32_t granted);
 void replicator_source_trouble(void *arg, bool permanent, const char *text);
 /* Copies *from to *to, which was empty or owns its strings. */
@@ -222,6 +230,9 @@ void copy_go_on(struct replicator *r);
 void copy_drop_held(void *owner, void *held);
 /* A timer for the rate limit or for room that nobody announces. */
 void copy_room_timer(evutil_socket_t fd, short what, void *arg);
+
+/* Whether filters or the path of the message say that it is none to copy; *why counts such. */
+bool copy_is_none(const struct replicator *r, const struct nats_message *m, enum proto_counter *why);
 
 /* reject.c */
 void reject_message(struct replicator *r, const struct nats_message *m, uint64_t seq, int64_t stored_ms,

@@ -6,6 +6,7 @@
 
 #include "common/xalloc.h"
 #include "worker/replicator_internal.h"
+#include "worker/sampling.h"
 #include "worker/slots.h"
 
 enum {
@@ -105,6 +106,10 @@ replicator_new(struct event_base *base, const struct conf *conf, const struct co
 		return NULL;
 	}
 	make_parts(r);
+	if (sampling_make(r, e) != 0) {
+		replicator_free(&r);
+		return NULL;
+	}
 	r->go_consumer = go_consumer_new(base, r->source_conn, topic);
 	return r;
 }
@@ -134,6 +139,7 @@ replicator_free(struct replicator **rp)
 		slots_cancel(&r->tail);
 	}
 	others_unwatch(r);
+	sampling_free(r);
 	go_consumer_free(&r->go_consumer);
 	source_free(&r->source);
 	sink_free(&r->sink);

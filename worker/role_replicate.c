@@ -12,12 +12,39 @@ report_checkpoint(void *arg, const struct proto_checkpoint *checkpoint)
 	worker_send(arg, PROTO_CHECKPOINT, &payload);
 }
 
+static void
+report_samples(void *arg, const struct proto_samples *batch)
+{
+	struct strbuf payload;
+
+	strbuf_init(&payload);
+	proto_samples_encode(&payload, batch->serial, batch->note);
+	strbuf_add(&payload, batch->rows, batch->rows_len);
+	worker_send(arg, PROTO_SAMPLES, &payload);
+}
+
+static void
+report_advisory(void *arg, const struct proto_advisory *change)
+{
+	struct strbuf payload;
+
+	strbuf_init(&payload);
+	proto_advisory_encode(&payload, change);
+	worker_send(arg, PROTO_ADVISORY, &payload);
+}
+
 static void *
 make(struct worker *w, const struct proto_frame *frame, struct error *e)
 {
-	static const struct replicator_reports reports = {worker_report_state, report_checkpoint,
-							  worker_report_incident, worker_report_role_done,
-							  worker_drained};
+	static const struct replicator_reports reports = {
+	    .state = worker_report_state,
+	    .checkpoint = report_checkpoint,
+	    .incident = worker_report_incident,
+	    .samples = report_samples,
+	    .advisory = report_advisory,
+	    .role_done = worker_report_role_done,
+	    .drained = worker_drained,
+	};
 	const struct conf *conf = worker_conf(w);
 	struct proto_position position;
 	struct replicator *r;
@@ -77,6 +104,21 @@ set_role(void *role, const struct proto_role *told)
 	replicator_set_role(role, told);
 }
 
+/* SAMPLES_STORED alone comes here. */
+static int
+take_frame(void *role, const struct proto_frame *frame, struct error *e)
+{
+	struct proto_samples_stored stored;
+
+	if (frame->type != PROTO_SAMPLES_STORED)
+		return error_set(e, ERR_PROTOCOL, "%s is not for a replicating worker",
+				 proto_type_name(frame->type));
+	if (proto_samples_stored_decode(frame->payload, frame->len, &stored, e) != 0)
+		return -1;
+	replicator_samples_stored(role, &stored);
+	return 0;
+}
+
 const struct role_ops role_replicate = {
     .begins_with = PROTO_POSITION,
     .make = make,
@@ -87,4 +129,5 @@ const struct role_ops role_replicate = {
     .pause = pause_role,
     .resume = resume,
     .set_role = set_role,
+    .frame = take_frame,
 };

@@ -12,8 +12,9 @@ from .nats import header_lines
 
 ORIGIN = "choria-sr-source"
 PATH = "choria-sr-path"
+VALUE = "choria-sr-value"
 # what the copier writes itself and a comparison leaves out on the target's side
-OWN = {ORIGIN, PATH, "nats-expected-last-sequence", "nats-msg-id"}
+OWN = {ORIGIN, PATH, VALUE, "nats-expected-last-sequence", "nats-msg-id"}
 
 Origin = collections.namedtuple("Origin", "stream seq site topic ms")
 
@@ -45,6 +46,8 @@ def copied_line(line, pass_rollup=False, accepts=()):
         return line if pass_rollup else None
     if low == ORIGIN:
         return b"Choria-SR-Previous-Source" + rest
+    if low == VALUE:
+        return None
     if low == PATH:
         return None  # written anew, with this site behind it; looked at by itself
     if low == "nats-msg-id":
