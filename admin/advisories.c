@@ -17,6 +17,7 @@
 #include "admin/advisory_rows.h"
 #include "admin/far_ends.h"
 #include "admin/stream_reader.h"
+#include "common/header.h"
 #include "common/subject.h"
 #include "common/xalloc.h"
 
@@ -39,6 +40,18 @@ stop(struct advisories *a)
 	event_base_loopbreak(a->base);
 }
 
+/* The older schema has the id in a header alone. */
+static void
+take_id(struct advisory_read *read, const struct nats_message *m)
+{
+	struct header_line line;
+
+	if (!header_find(m->headers, m->headers_len, "Nats-Msg-Id", &line))
+		return;
+	free(read->event_id);
+	read->event_id = xstrndup(line.value, line.value_len);
+}
+
 static void
 got_message(void *arg, const struct nats_message *m, const struct jsack *ack)
 {
@@ -51,6 +64,8 @@ got_message(void *arg, const struct nats_message *m, const struct jsack *ack)
 		a->skipped++;
 		return;
 	}
+	if (*read.event_id == '\0')
+		take_id(&read, m);
 	if ((a->command->value == NULL || strcmp(a->command->value, read.value) == 0) &&
 	    !advisory_row(&a->listing, &read))
 		stop(a);

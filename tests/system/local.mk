@@ -43,6 +43,7 @@ EXTRA_DIST += \
 	tests/system/test_reload.py \
 	tests/system/test_role.py \
 	tests/system/test_sampling.py \
+	tests/system/test_sampling_verbs.py \
 	tests/system/test_source.py \
 	tests/system/test_start.py \
 	tests/system/test_state.py \
