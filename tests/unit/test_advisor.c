@@ -405,7 +405,17 @@ START_TEST(core_ones_wait_for_leadership)
 	raise_many(f, 3);
 	ck_assert(!RUN_UNTIL(base, 200, f->got.count > 0));
 	advisor_lead(f->advisor, true);
-	heard_in_order(f, 3);
+	raise_one(f, ADVISORY_EVENT_TIMEOUT, "n3"); /* not before those that wait */
+	heard_in_order(f, 4);
+
+	f->limits.core_wait_ms = 200;
+	advisor_set_limits(f->advisor, &f->limits);
+	advisor_lead(f->advisor, false);
+	raise_many(f, 2);
+	RUN_UNTIL(base, 100, false);
+	ck_assert_uint_eq(figures(f).waiting, 2);
+	ck_assert(RUN_UNTIL(base, 1000, figures(f).waiting == 0));
+	ck_assert_uint_eq(figures(f).dropped, 2);
 	finish(f);
 }
 END_TEST
@@ -528,8 +538,9 @@ START_TEST(so_many_are_out_at_once)
 	listen_to_all(f); /* and does not answer */
 	raise_many(f, 10);
 	ck_assert(RUN_UNTIL(base, 1000, f->got.count == 4));
+	raise_one(f, ADVISORY_EVENT_NEW, "another");
 	ck_assert(!RUN_UNTIL(base, 150, f->got.count > 4));
-	ck_assert_uint_eq(figures(f).waiting, 10);
+	ck_assert_uint_eq(figures(f).waiting, 11);
 	ck_assert(RUN_UNTIL(base, 1000, f->got.count >= 8));
 	ck_assert_uint_ge(figures(f).errors, 4);
 	finish(f); /* with answers that have not come */
