@@ -65,7 +65,7 @@ has_something(const struct gossiper *g)
 	struct sampler_figures figures;
 
 	sampler_figures(g->sampler, &figures);
-	return g->leads || (figures.tracked > 0 && g->join.phase == JOIN_IDLE);
+	return g->leads || figures.tracked > 0;
 }
 
 void
