@@ -328,7 +328,8 @@ gossip_number_read(const char *headers, size_t len, struct gossip_nonce *nonce, 
 static void
 write_position(const struct gossip_position *p, struct strbuf *out)
 {
-	strbuf_addf(out, "\"nonce\":\"%s\",\"number\":%llu", p->nonce.text, (unsigned long long)p->number);
+	strbuf_addf(out, "\"nonce\":\"%s\",\"number\":%llu,\"round\":%llu", p->nonce.text,
+		    (unsigned long long)p->number, (unsigned long long)p->round);
 	if (p->has_note) {
 		strbuf_adds(out, ",\"note\":");
 		sample_note_write(&p->note, out);
@@ -361,6 +362,7 @@ static int
 read_position(const json_t *o, struct gossip_position *p, struct error *e)
 {
 	const json_t *nonce = json_object_get(o, "nonce"), *number = json_object_get(o, "number");
+	const json_t *round = json_object_get(o, "round");
 
 	memset(p, 0, sizeof *p);
 	if (!json_is_string(nonce) ||
@@ -370,7 +372,10 @@ read_position(const json_t *o, struct gossip_position *p, struct error *e)
 				 GOSSIP_NONCE_MAX);
 	if (!json_is_integer(number) || json_integer_value(number) < 0)
 		return error_set(e, ERR_PROTOCOL, "position: \"number\" is missing or no number from 0");
+	if (!json_is_integer(round) || json_integer_value(round) < 0)
+		return error_set(e, ERR_PROTOCOL, "position: \"round\" is missing or no number from 0");
 	p->number = (uint64_t)json_integer_value(number);
+	p->round = (uint64_t)json_integer_value(round);
 	p->leaves = json_is_true(json_object_get(o, "leaves"));
 	read_note(json_object_get(o, "note"), p);
 	return 0;

@@ -61,10 +61,15 @@ enum gossip_numbered gossip_number_read(const char *headers, size_t len, struct 
 
 /* ---- positions ------------------------------------------------------------------------------------- */
 
-/* With all items up to number, everything up to the note is known. */
+/*
+ * With all items up to number, everything up to the note is known. Rounds count the marks that notes belong
+ * to: a row that waits for its advisory is in no snapshot, and a mark that was made before does not know that
+ * somebody has not got it. So a note counts for who has a snapshot of an earlier round.
+ */
 struct gossip_position {
 	struct gossip_nonce nonce;
 	uint64_t number;
+	uint64_t round;    /* of a page: of the last mark before it */
 	bool leaves;       /* the sender's last word as a leader */
 	bool has_note;     /* else only the number is said */
 	bool note_refused; /* reading: there was a note that cannot be used */

@@ -69,7 +69,7 @@ look_at_position(struct gossip_peer *peer)
 	if (!peer->waits || !peer->whole || peer->last < peer->position.number)
 		return;
 	peer->waits = false;
-	peer->ready = peer->position.has_note;
+	peer->ready = peer->position.has_note && peer->position.round > peer->round;
 }
 
 static void
@@ -113,19 +113,19 @@ gossip_peers_position(struct gossip_peers *p, const struct gossip_position *posi
 }
 
 void
-gossip_peers_snapshot(struct gossip_peers *p, const struct gossip_nonce *nonce, uint64_t number,
-		      struct mono now)
+gossip_peers_snapshot(struct gossip_peers *p, const struct gossip_position *from, struct mono now)
 {
-	struct gossip_peer *peer = peer_of(p, nonce, now);
+	struct gossip_peer *peer = peer_of(p, &from->nonce, now);
 
 	if (peer->last == 0)
-		peer->first = number + 1;
+		peer->first = from->number + 1;
 	/* If the run began behind the snapshot, something between them is missing. */
-	if (peer->first > number + 1)
+	if (peer->first > from->number + 1)
 		return;
-	if (peer->last < number)
-		peer->last = number;
+	if (peer->last < from->number)
+		peer->last = from->number;
 	peer->whole = true;
+	peer->round = from->round;
 	look_at_position(peer);
 }
 

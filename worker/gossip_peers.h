@@ -25,6 +25,7 @@ struct gossip_peer {
 	struct mono heard;
 	uint64_t first, last; /* numbers that came one after the other; last 0: none */
 	bool whole;           /* and all before */
+	uint64_t round;       /* of the snapshot that made it so */
 	bool speaks;          /* as a leader */
 	struct mono spoke;
 	bool waits; /* for the number of `position`, since `since` */
@@ -42,9 +43,8 @@ void gossip_peers_init(struct gossip_peers *p);
 void gossip_peers_item(struct gossip_peers *p, const struct gossip_nonce *nonce, uint64_t number,
 		       struct mono now);
 void gossip_peers_position(struct gossip_peers *p, const struct gossip_position *position, struct mono now);
-/* All that this node knew when it had sent that number is in. */
-void gossip_peers_snapshot(struct gossip_peers *p, const struct gossip_nonce *nonce, uint64_t number,
-			   struct mono now);
+/* All that this node told until it had sent that number is in. from: of the snapshot's first page. */
+void gossip_peers_snapshot(struct gossip_peers *p, const struct gossip_position *from, struct mono now);
 
 /* Exactly one node speaks as a leader, and we have all of it. */
 bool gossip_peers_in_step(const struct gossip_peers *p, struct mono now);

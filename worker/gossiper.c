@@ -111,8 +111,8 @@ gossiper_adopt(struct gossiper *g, const struct sample_note *said)
 		return;
 	}
 	bound_by_now(&note, now_ms);
-	if (note.heard_ms > sampler_listening(g->sampler)->heard_ms)
-		listening_restore(sampler_listening(g->sampler), &note);
+	if (note.heard_ms >= sampler_listening(g->sampler)->heard_ms)
+		sampler_adopt(g->sampler, &note);
 	if (g->has_adopted && !newer(&g->adopted, &note))
 		return;
 	g->adopted = note;
@@ -360,7 +360,7 @@ gossiper_lead(struct gossiper *g, int64_t source_created_ns, int64_t target_crea
 	g->has_adopted = false;
 	if (g->leads)
 		return;
-	g->leads = true;
+	g->leads = g->has_led = true;
 	g->has_sent_note = false;
 	if (g->up)
 		gossiper_send_start(g);

@@ -67,9 +67,10 @@ struct gossiper {
 	bool warned_send, warned_hear;
 
 	/* sending */
-	bool leads;
+	bool leads, has_led;
 	int64_t source_created_ns, target_created_ns;
 	uint64_t number; /* of the item sent last */
+	uint64_t round;  /* marks that were made */
 	struct event *send_timer;
 	struct mono round_at, spoke_at; /* when a round began, when a position was sent */
 	bool draining;                  /* the round is not through */

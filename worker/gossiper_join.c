@@ -88,8 +88,8 @@ finish(struct gossiper *g)
 	g->figures.taken++;
 	gossiper_join_stop(g);
 	if (j->from.leader)
-		gossip_peers_snapshot(&g->peers, &from->nonce, from->number, now);
-	if (from->has_note && gossip_peers_alone(&g->peers, &from->nonce, now))
+		gossip_peers_snapshot(&g->peers, from, now);
+	else if (from->has_note && gossip_peers_alone(&g->peers, &from->nonce, now))
 		gossiper_adopt(g, &from->note);
 	gossiper_adopt_reached(g);
 }

@@ -14,7 +14,9 @@
 
 enum {
 	ROUND_MS = 1000,
+	URGENT_MS = 200,
 	TURN_MS = 25,
+	LOOK_MS = 100,      /* between rounds */
 	ITEMS_A_TURN = 500, /* 20,000 a second */
 	SIGN_MS = 1500,     /* a position without a note, if a round takes longer */
 	ROOM_LEFT = 64 * 1024,
@@ -52,7 +54,8 @@ send_item(struct gossiper *g, const struct proto_sample *row)
 static void
 send_position(struct gossiper *g, const struct sample_note *note, bool leaves)
 {
-	struct gossip_position p = {.nonce = g->nonce, .number = g->number, .leaves = leaves};
+	struct gossip_position p = {
+	    .nonce = g->nonce, .number = g->number, .round = g->round, .leaves = leaves};
 	struct error e = ERROR_INIT;
 
 	g->spoke_at = mono_now();
@@ -95,13 +98,30 @@ drain(struct gossiper *g, uint32_t max, size_t room_left, struct sample_note *no
 }
 
 static void
+mark(struct gossiper *g)
+{
+	g->round++;
+	sampler_mark(g->sampler, TRACKER_GOSSIP, g->source_created_ns, g->target_created_ns);
+}
+
+static void
 begin_round(struct gossiper *g, struct mono now)
 {
 	g->round_at = now;
 	g->draining = true;
 	/* A mark that is not reached stays: what holds it up may hold up the next one too. */
 	if (!sampler_has_mark(g->sampler, TRACKER_GOSSIP))
-		sampler_mark(g->sampler, TRACKER_GOSSIP, g->source_created_ns, g->target_created_ns);
+		mark(g);
+}
+
+/* A second after the last one; sooner if a row waits that was advised of, since who takes over would advise
+ * once more. */
+static bool
+is_time(const struct gossiper *g, struct mono now)
+{
+	return mono_reached(now, mono_add_ms(g->round_at, ROUND_MS)) ||
+	       (sampler_urgent(g->sampler, TRACKER_GOSSIP) &&
+		mono_reached(now, mono_add_ms(g->round_at, URGENT_MS)));
 }
 
 static void
@@ -137,18 +157,13 @@ on_send(evutil_socket_t fd, short what, void *arg)
 		arm(g, ROUND_MS);
 		return;
 	}
-	if (!g->draining)
+	if (!g->draining && is_time(g, now))
 		begin_round(g, now);
-	go_on(g);
+	if (g->draining)
+		go_on(g);
 	if (mono_reached(now, mono_add_ms(g->spoke_at, SIGN_MS)))
 		send_position(g, NULL, false);
-	if (g->draining) {
-		arm(g, TURN_MS);
-	} else {
-		int64_t left = mono_ms_between(mono_now(), mono_add_ms(g->round_at, ROUND_MS));
-
-		arm(g, left > TURN_MS ? left : TURN_MS);
-	}
+	arm(g, g->draining ? TURN_MS : LOOK_MS);
 }
 
 bool
@@ -159,7 +174,7 @@ gossiper_flush(struct gossiper *g)
 
 	if (!g->up || !g->leads || !nats_conn_is_up(g->conn) || muted(g))
 		return false;
-	sampler_mark(g->sampler, TRACKER_GOSSIP, g->source_created_ns, g->target_created_ns);
+	mark(g);
 	g->draining = false;
 	drained = drain(g, ITEMS_A_FLUSH, 0, &note);
 	send_position(g, drained == DRAIN_MARK ? &note : NULL, true);

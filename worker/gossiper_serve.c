@@ -42,10 +42,12 @@ describe(const struct gossiper *g, bool with_note, struct gossip_page *page)
 	memset(page, 0, sizeof *page);
 	page->from.nonce = g->nonce;
 	page->from.number = g->number;
+	page->from.round = g->round;
 	page->leader = g->leads;
-	page->from.has_note = with_note && (g->leads ? g->has_sent_note : g->has_adopted);
+	/* Who leads, or did, may have rows that wait for advisories: they are in no snapshot. */
+	page->from.has_note = with_note && !g->has_led && g->has_adopted;
 	if (page->from.has_note)
-		page->from.note = g->leads ? g->sent_note : g->adopted;
+		page->from.note = g->adopted;
 }
 
 static void

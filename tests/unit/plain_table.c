@@ -151,6 +151,20 @@ sampler_next(const struct sampler *s, uint64_t *cursor, struct proto_sample *row
 	return false;
 }
 
+void
+sampler_adopt(struct sampler *s, const struct sample_note *note)
+{
+	listening_restore(&s->listening, note);
+	s->adopted_seq = note->target_seq;
+}
+
+bool
+sampler_urgent(const struct sampler *s, enum tracker_queue q)
+{
+	(void)q;
+	return s->urgent && s->taken != s->put;
+}
+
 struct listening *
 sampler_listening(struct sampler *s)
 {

@@ -26,6 +26,8 @@ struct sampler {
 	uint64_t source_seq, target_seq; /* settled */
 	struct sample_note mark_note;
 	bool held; /* what waits is not given out */
+	bool urgent;
+	uint64_t adopted_seq; /* of the target */
 	uint64_t merged;
 	char value[16];
 };

@@ -281,7 +281,12 @@ assert_note(const struct sample_note *note)
 
 START_TEST(positions_come_back_as_written)
 {
-	struct gossip_position p = {.nonce = {"n1"}, .number = 7, .has_note = true, .note = some_note}, back;
+	struct gossip_position p = {.nonce = {"n1"},
+				    .number = 7,
+				    .round = 3,
+				    .has_note = true,
+				    .note = some_note},
+			       back;
 	struct error e = ERROR_INIT;
 	struct strbuf b;
 
@@ -290,13 +295,14 @@ START_TEST(positions_come_back_as_written)
 	ck_assert_msg(gossip_position_read(b.data, b.len, &back, &e) == 0, "%s: %s", b.data, e.text);
 	ck_assert_str_eq(back.nonce.text, "n1");
 	ck_assert_uint_eq(back.number, 7);
+	ck_assert_uint_eq(back.round, 3);
 	ck_assert(back.has_note && !back.note_refused && !back.leaves);
 	assert_note(&back.note);
 	p.has_note = false;
 	p.leaves = true;
 	strbuf_reset(&b);
 	gossip_position_write(&p, &b);
-	ck_assert_str_eq(b.data, "{\"nonce\":\"n1\",\"number\":7,\"leaves\":true}");
+	ck_assert_str_eq(b.data, "{\"nonce\":\"n1\",\"number\":7,\"round\":3,\"leaves\":true}");
 	ck_assert_int_eq(gossip_position_read(b.data, b.len, &back, &e), 0);
 	ck_assert(back.leaves && !back.has_note && !back.note_refused);
 	strbuf_fini(&b);
@@ -309,16 +315,18 @@ START_TEST(odd_positions_are_refused)
 	    "",
 	    "[]",
 	    "{}",
-	    "{\"nonce\":\"n\"}",
-	    "{\"number\":1}",
-	    "{\"nonce\":1,\"number\":1}",
-	    "{\"nonce\":\"\",\"number\":1}",
-	    "{\"nonce\":\"a.b\",\"number\":1}",
-	    "{\"nonce\":\"n\",\"number\":-1}",
-	    "{\"nonce\":\"n\",\"number\":1.5}",
-	    "{\"nonce\":\"n\",\"number\":99999999999999999999}",
+	    "{\"nonce\":\"n\",\"round\":1}",
+	    "{\"number\":1,\"round\":1}",
+	    "{\"nonce\":1,\"number\":1,\"round\":1}",
+	    "{\"nonce\":\"\",\"number\":1,\"round\":1}",
+	    "{\"nonce\":\"a.b\",\"number\":1,\"round\":1}",
+	    "{\"nonce\":\"n\",\"number\":1}",
+	    "{\"nonce\":\"n\",\"number\":1,\"round\":-1}",
+	    "{\"nonce\":\"n\",\"number\":-1,\"round\":1}",
+	    "{\"nonce\":\"n\",\"number\":1.5,\"round\":1}",
+	    "{\"nonce\":\"n\",\"number\":99999999999999999999,\"round\":1}",
 	};
-	static const char strange_note[] = "{\"nonce\":\"n\",\"number\":1,\"note\":[]}";
+	static const char strange_note[] = "{\"nonce\":\"n\",\"number\":1,\"round\":1,\"note\":[]}";
 	struct gossip_position p;
 	struct error e = ERROR_INIT;
 
@@ -333,11 +341,11 @@ END_TEST
 
 START_TEST(pages_come_back_as_written)
 {
-	struct gossip_page page =
-			       {.from = {.nonce = {"n1"}, .number = 7, .has_note = true, .note = some_note},
-				.leader = true,
-				.next = "abc"},
-			   back;
+	struct gossip_page
+	    page = {.from = {.nonce = {"n1"}, .number = 7, .round = 3, .has_note = true, .note = some_note},
+		    .leader = true,
+		    .next = "abc"},
+	    back;
 	struct error e = ERROR_INIT;
 	struct strbuf b;
 	size_t used;
@@ -361,10 +369,10 @@ START_TEST(odd_pages_are_refused)
 	static const char *const odd[] = {
 	    "",
 	    "\n",
-	    "{\"nonce\":\"n\",\"number\":1}", /* no end of line */
-	    "{\"number\":1}\n",
-	    "{\"nonce\":\"n\",\"number\":1,\"next\":\"a.>\"}\n",
-	    "{\"nonce\":\"n\",\"number\":1,\"next\":7}\n",
+	    "{\"nonce\":\"n\",\"number\":1,\"round\":1}", /* no end of line */
+	    "{\"number\":1,\"round\":1}\n",
+	    "{\"nonce\":\"n\",\"number\":1,\"round\":1,\"next\":\"a.>\"}\n",
+	    "{\"nonce\":\"n\",\"number\":1,\"round\":1,\"next\":7}\n",
 	};
 	struct gossip_page page;
 	struct error e = ERROR_INIT;
@@ -377,7 +385,7 @@ START_TEST(odd_pages_are_refused)
 	strbuf_adds(&b, "{\"x\":\"");
 	while (b.len <= GOSSIP_HEAD_MAX)
 		strbuf_adds(&b, "xxxxxxxxxxxxxxxxxxxx");
-	strbuf_adds(&b, "\",\"nonce\":\"n\",\"number\":1}\n");
+	strbuf_adds(&b, "\",\"nonce\":\"n\",\"number\":1,\"round\":1}\n");
 	ck_assert_int_eq(gossip_page_read(b.data, b.len, &page, &used, &e), -1);
 	strbuf_fini(&b);
 }

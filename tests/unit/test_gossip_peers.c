@@ -7,12 +7,14 @@
 
 static struct gossip_peers peers;
 static struct mono now;
+static uint64_t rounds;
 static const struct gossip_nonce a = {"a"}, b = {"b"};
 
 static void
 setup(void)
 {
 	gossip_peers_init(&peers);
+	rounds = 7;
 	now = (struct mono){1000000000};
 }
 
@@ -30,10 +32,18 @@ items(const struct gossip_nonce *who, uint64_t from, uint64_t to)
 }
 
 static void
+snapshot(const struct gossip_nonce *who, uint64_t number)
+{
+	struct gossip_position from = {.nonce = *who, .number = number, .round = rounds};
+
+	gossip_peers_snapshot(&peers, &from, now);
+}
+
+static void
 says(const struct gossip_nonce *who, uint64_t number, uint64_t target_seq, bool leaves)
 {
 	struct gossip_position p = {
-	    .nonce = *who, .number = number, .leaves = leaves, .has_note = target_seq > 0};
+	    .nonce = *who, .number = number, .round = ++rounds, .leaves = leaves, .has_note = target_seq > 0};
 
 	p.note.target_seq = target_seq;
 	gossip_peers_position(&peers, &p, now);
@@ -55,7 +65,7 @@ START_TEST(a_snapshot_and_all_numbers_since_are_all)
 	ck_assert(!gossip_peers_in_step(&peers, now));
 	ck_assert(gossip_peers_missed(&peers, now));
 	ck_assert_uint_eq(taken(), 0);
-	gossip_peers_snapshot(&peers, &a, 9, now);
+	snapshot(&a, 9);
 	ck_assert(gossip_peers_in_step(&peers, now));
 	ck_assert(!gossip_peers_missed(&peers, now));
 	says(&a, 12, 101, false);
@@ -71,16 +81,16 @@ START_TEST(a_snapshot_from_before_the_run_is_not_enough)
 {
 	items(&a, 8, 12);
 	says(&a, 12, 100, false);
-	gossip_peers_snapshot(&peers, &a, 6, now);
+	snapshot(&a, 6);
 	ck_assert(!gossip_peers_in_step(&peers, now));
-	gossip_peers_snapshot(&peers, &a, 7, now);
+	snapshot(&a, 7);
 	ck_assert(gossip_peers_in_step(&peers, now));
 }
 END_TEST
 
 START_TEST(items_may_come_after_the_snapshot_that_holds_them)
 {
-	gossip_peers_snapshot(&peers, &a, 5, now);
+	snapshot(&a, 5);
 	items(&a, 4, 6);
 	says(&a, 6, 100, false);
 	ck_assert_uint_eq(taken(), 100);
@@ -89,12 +99,12 @@ END_TEST
 
 START_TEST(the_first_item_of_a_life_follows_a_snapshot_of_none)
 {
-	gossip_peers_snapshot(&peers, &a, 0, now);
+	snapshot(&a, 0);
 	items(&a, 1, 2);
 	says(&a, 2, 100, false);
 	ck_assert_uint_eq(taken(), 100);
 	setup();
-	gossip_peers_snapshot(&peers, &a, 0, now);
+	snapshot(&a, 0);
 	items(&a, 2, 2);
 	says(&a, 2, 100, false);
 	ck_assert_uint_eq(taken(), 0);
@@ -104,7 +114,7 @@ END_TEST
 
 START_TEST(a_missing_number_needs_a_snapshot)
 {
-	gossip_peers_snapshot(&peers, &a, 5, now);
+	snapshot(&a, 5);
 	says(&a, 5, 100, false);
 	ck_assert_uint_eq(taken(), 100);
 	items(&a, 6, 6);
@@ -113,7 +123,7 @@ START_TEST(a_missing_number_needs_a_snapshot)
 	ck_assert_uint_eq(taken(), 0);
 	ck_assert(!gossip_peers_in_step(&peers, now));
 	ck_assert(gossip_peers_missed(&peers, now));
-	gossip_peers_snapshot(&peers, &a, 9, now);
+	snapshot(&a, 9);
 	says(&a, 9, 102, false);
 	ck_assert_uint_eq(taken(), 102);
 }
@@ -121,7 +131,7 @@ END_TEST
 
 START_TEST(a_position_waits_for_its_number)
 {
-	gossip_peers_snapshot(&peers, &a, 5, now);
+	snapshot(&a, 5);
 	items(&a, 6, 6);
 	says(&a, 8, 100, false);
 	ck_assert_uint_eq(taken(), 0);
@@ -140,7 +150,7 @@ END_TEST
 
 START_TEST(a_position_that_was_not_taken_is_not_mixed_with_the_next)
 {
-	gossip_peers_snapshot(&peers, &a, 5, now);
+	snapshot(&a, 5);
 	says(&a, 5, 100, false);
 	says(&a, 7, 101, false);
 	ck_assert_uint_eq(taken(), 0);
@@ -151,7 +161,7 @@ END_TEST
 
 START_TEST(the_last_numbers_can_be_missed_too)
 {
-	gossip_peers_snapshot(&peers, &a, 5, now);
+	snapshot(&a, 5);
 	says(&a, 7, 100, false);
 	later(GOSSIP_PEERS_LATE_MS - 1);
 	says(&a, 7, 100, false);
@@ -160,16 +170,28 @@ START_TEST(the_last_numbers_can_be_missed_too)
 	later(1);
 	ck_assert(!gossip_peers_in_step(&peers, now));
 	ck_assert(gossip_peers_missed(&peers, now));
-	gossip_peers_snapshot(&peers, &a, 7, now);
+	snapshot(&a, 7);
 	says(&a, 7, 101, false);
+	ck_assert_uint_eq(taken(), 101);
+}
+END_TEST
+
+START_TEST(a_mark_from_before_the_snapshot_does_not_count)
+{
+	snapshot(&a, 5);
+	rounds--;
+	says(&a, 5, 100, false);
+	ck_assert_uint_eq(taken(), 0);
+	ck_assert(gossip_peers_in_step(&peers, now));
+	says(&a, 5, 101, false);
 	ck_assert_uint_eq(taken(), 101);
 }
 END_TEST
 
 START_TEST(of_two_leaders_neither_counts_until_one_is_silent)
 {
-	gossip_peers_snapshot(&peers, &a, 5, now);
-	gossip_peers_snapshot(&peers, &b, 0, now);
+	snapshot(&a, 5);
+	snapshot(&b, 0);
 	says(&a, 5, 100, false);
 	ck_assert_uint_eq(taken(), 100);
 	says(&b, 0, 90, false);
@@ -189,8 +211,8 @@ END_TEST
 
 START_TEST(a_leader_that_leaves_makes_way_at_once)
 {
-	gossip_peers_snapshot(&peers, &a, 5, now);
-	gossip_peers_snapshot(&peers, &b, 0, now);
+	snapshot(&a, 5);
+	snapshot(&b, 0);
 	says(&a, 5, 100, false);
 	says(&a, 6, 101, true);
 	ck_assert_uint_eq(taken(), 0);
@@ -204,7 +226,7 @@ END_TEST
 
 START_TEST(a_number_alone_says_nothing_of_the_position)
 {
-	gossip_peers_snapshot(&peers, &a, 5, now);
+	snapshot(&a, 5);
 	says(&a, 5, 0, false);
 	ck_assert_uint_eq(taken(), 0);
 	ck_assert(gossip_peers_in_step(&peers, now));
@@ -213,7 +235,7 @@ END_TEST
 
 START_TEST(a_flood_of_names_does_not_push_out_who_speaks)
 {
-	gossip_peers_snapshot(&peers, &a, 5, now);
+	snapshot(&a, 5);
 	says(&a, 5, 100, false);
 	for (int i = 0; i < 1000; i++) {
 		struct gossip_nonce n;
@@ -244,6 +266,7 @@ unit_suite(void)
 	tcase_add_test(tc, a_position_waits_for_its_number);
 	tcase_add_test(tc, a_position_that_was_not_taken_is_not_mixed_with_the_next);
 	tcase_add_test(tc, the_last_numbers_can_be_missed_too);
+	tcase_add_test(tc, a_mark_from_before_the_snapshot_does_not_count);
 	tcase_add_test(tc, of_two_leaders_neither_counts_until_one_is_silent);
 	tcase_add_test(tc, a_leader_that_leaves_makes_way_at_once);
 	tcase_add_test(tc, a_number_alone_says_nothing_of_the_position);

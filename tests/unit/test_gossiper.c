@@ -171,6 +171,7 @@ START_TEST(rows_and_position_of_a_leader_reach_standbys)
 	ck_assert_int_eq(plain_table_row(b.sampler, 8)->seen_ms, now);
 	ck_assert_int_eq(plain_table_row(c.sampler, 8)->copied_ms, 0);
 	ck_assert_int_eq(b.sampler->listening.heard_ms, a.sampler->listening.heard_ms);
+	ck_assert_uint_eq(b.sampler->adopted_seq, 41);
 	ck_assert(gossiper_position(b.gossiper, &note));
 	ck_assert_int_eq(note.source_created_ns, SOURCE_ID);
 	ck_assert_int_eq(note.target_created_ns, TARGET_ID);
@@ -235,6 +236,24 @@ START_TEST(positions_come_each_second_without_changes)
 				strstr(got.data.data, "\"note\"") != NULL));
 	nats_unsubscribe(&sub);
 	got_fini(&got);
+	node_end(&a);
+}
+END_TEST
+
+START_TEST(what_was_advised_of_is_sent_at_once)
+{
+	struct node a;
+	struct mono began;
+
+	node_begin(&a);
+	lead(&a);
+	RUN_UNTIL(base, 1300, false);
+	a.gossiper->round_at = mono_now();
+	a.sampler->urgent = true;
+	plain_table_change(a.sampler, 1, wall_ms(), 0);
+	began = mono_now();
+	ck_assert(RUN_UNTIL(base, 3000, figures(&a).sent == 1));
+	ck_assert_int_lt(mono_ms_between(began, mono_now()), 500);
 	node_end(&a);
 }
 END_TEST
@@ -413,7 +432,7 @@ START_TEST(snapshots_that_bring_nothing_get_rare)
 
 		long_ago(&b);
 		while (figures(&b).asked == before && !mono_reached(mono_now(), end)) {
-			send_text(&other, ".position", NULL, "{\"nonce\":\"liar\",\"number\":5}");
+			send_text(&other, ".position", NULL, "{\"nonce\":\"liar\",\"number\":5,\"round\":1}");
 			RUN_UNTIL(base, 300, figures(&b).asked > before);
 		}
 		ck_assert_uint_eq(figures(&b).asked, before + 1);
@@ -518,7 +537,7 @@ START_TEST(answers_go_to_inboxes_alone)
 	struct got got;
 	struct nats_sub *subs[2];
 	struct error e = ERROR_INIT;
-	static const char question[] = "{\"nonce\":\"x\",\"number\":0}";
+	static const char question[] = "{\"nonce\":\"x\",\"number\":0,\"round\":0}";
 	static const char *const replies[] = {"elsewhere", "_INBOX.test.1"};
 
 	node_begin(&a);
@@ -591,7 +610,7 @@ START_TEST(junk_is_counted_and_dropped)
 	send_text(&peer, "", NULL, large);
 	send_text(&peer, "", "Choria-SR-Gossip: x y\r\n", good);
 	send_text(&peer, ".position", NULL, "junk");
-	send_text(&peer, ".position", NULL, "{\"nonce\":\"n\",\"number\":1,\"note\":{}}");
+	send_text(&peer, ".position", NULL, "{\"nonce\":\"n\",\"number\":1,\"round\":1,\"note\":{}}");
 	send_text(&peer, ".snapshot", NULL, "no reply");
 	ck_assert(RUN_UNTIL(base, 2000, figures(&a).rejected == 7));
 	ck_assert_uint_eq(figures(&a).received, 0);
@@ -883,6 +902,7 @@ unit_suite(void)
 	tcase_add_test(tc, rows_and_position_of_a_leader_reach_standbys);
 	tcase_add_test(tc, a_value_is_sent_once_a_second);
 	tcase_add_test(tc, positions_come_each_second_without_changes);
+	tcase_add_test(tc, what_was_advised_of_is_sent_at_once);
 	tcase_add_test(tc, no_position_while_the_streams_are_not_known);
 	tcase_add_test(tc, a_hand_over_tells_all_at_once);
 	suite_add_tcase(s, tc);
