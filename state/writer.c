@@ -27,7 +27,7 @@
 /* Pages in the log, of 4 KiB. */
 #define LOG_TIDY  100   /* worth a tidying up */
 #define LOG_SMALL 1000  /* it takes no time: with the commit */
-#define LOG_LARGE 25000 /* nobody tidies up: with the commit all the same */
+#define LOG_LARGE 16384 /* nobody tidies up: with the commit all the same */
 
 struct state {
 	char *dir;

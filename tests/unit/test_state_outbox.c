@@ -114,6 +114,48 @@ START_TEST(takes_rows_of_before_out)
 }
 END_TEST
 
+/* Also one that memory had no room for. */
+START_TEST(takes_rows_out_that_it_does_not_know)
+{
+	struct state *s = dbtest_open();
+	sqlite3 *db = dbtest_raw_open();
+
+	state_close(&s);
+	dbtest_raw(db,
+		   "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100001)"
+		   " INSERT INTO advisory_outbox SELECT printf('%08d', i), 'cmdb', 's', 'b', 0, 0 FROM n");
+	sqlite3_close(db);
+	s = dbtest_open();
+	ck_assert(!put(s, "cmdb", "1", 0));
+	ck_assert(!done(s, "cmdb", "00100001"));
+	ck_assert(done(s, "cmdb", "00000001"));
+	dbtest_commit(s);
+	ck_assert(done(s, "cmdb", "00100001"));
+	dbtest_commit(s);
+	state_close(&s);
+	dbtest_expect("SELECT count(*), min(id), max(id) FROM advisory_outbox", "99999|00000002|00100000\n");
+}
+END_TEST
+
+START_TEST(topics_take_turns)
+{
+	struct state *s = dbtest_open();
+	struct error e = ERROR_INIT;
+
+	for (int i = 0; i < 40000; i++) {
+		char id[32];
+
+		snprintf(id, sizeof id, "%08d", i);
+		put(s, i % 2 == 0 ? "a" : "b", id, 0);
+	}
+	ck_assert_int_eq(state_commit(s, &e), 0);
+	ck_assert_int_eq(state_commit(s, &e), 0);
+	dbtest_expect("SELECT count(DISTINCT topic) FROM advisory_outbox", "2\n");
+	state_close(&s);
+	dbtest_expect("SELECT count(*) FROM advisory_outbox", "40000\n");
+}
+END_TEST
+
 START_TEST(a_lost_file_gets_all_again)
 {
 	struct state *s = dbtest_open();
@@ -276,6 +318,8 @@ unit_suite(void)
 	tcase_add_test(tc, keeps_advisories);
 	tcase_add_test(tc, what_is_delivered_at_once_costs_no_write);
 	tcase_add_test(tc, takes_rows_of_before_out);
+	tcase_add_test(tc, takes_rows_out_that_it_does_not_know);
+	tcase_add_test(tc, topics_take_turns);
 	tcase_add_test(tc, a_lost_file_gets_all_again);
 	tcase_add_test(tc, is_bounded);
 	tcase_add_test(tc, samples_wait_for_their_advisories);
