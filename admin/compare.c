@@ -22,6 +22,7 @@
 #include "common/origin.h"
 #include "common/subject.h"
 #include "common/xalloc.h"
+#include "worker/inspect.h"
 
 /* Ahead: so many may wait on a side before it is not read on. Most: so many at all. */
 #define AHEAD_MSGS  8192
@@ -44,7 +45,8 @@ struct compare {
 	struct pairing source, target;
 	size_t waiting; /* of source, those that need a copy */
 	struct seqmap marks;
-	uint64_t *rejected; /* sorted */
+	struct inspector *inspector; /* of a sampled topic */
+	uint64_t *rejected;          /* sorted */
 	size_t rejected_count, rejected_room;
 	uint64_t source_at; /* sequence of the last source message */
 	bool source_ended, target_ended;
@@ -190,6 +192,19 @@ is_loop(const struct compare *c, const struct compare_message *m)
 	       (target[0] != '\0' && header_path_has(m->headers, m->headers_len, target));
 }
 
+/* What has a value, and does not have to be copied for any other reason, may have been passed over. */
+static bool
+is_sampled(const struct compare *c, const struct compare_message *m)
+{
+	const struct inspect_message in = {m->subject, m->headers, m->headers_len, m->data, m->data_len};
+	struct inspect_result found;
+
+	if (c->inspector == NULL)
+		return false;
+	inspect_message(c->inspector, &in, &found);
+	return found.value.len > 0 && !found.forced;
+}
+
 /* The counter of the reason for which the topic may have passed the message over; NULL: it must be there. */
 static uint64_t *
 reason_to_skip(struct compare *c, const struct compare_message *m)
@@ -204,7 +219,7 @@ reason_to_skip(struct compare *c, const struct compare_message *m)
 		return &c->report.before_start;
 	if (topic->max_age_ms > 0 && m->stored_ms < c->config.now_ms - topic->max_age_ms)
 		return &c->report.too_old;
-	return NULL;
+	return is_sampled(c, m) ? &c->report.sampled : NULL;
 }
 
 /* A copy of it may have come before it; copies of an earlier stream of that name are none of it. */
@@ -478,6 +493,8 @@ compare_new(const struct compare_config *config)
 	pairing_init(&c->source);
 	pairing_init(&c->target);
 	c->subjects = xcalloc(SUBJECT_SLOTS, sizeof *c->subjects);
+	if (config->topic->sampling.inspect != INSPECT_NONE)
+		c->inspector = inspect_new(&config->topic->sampling, NULL);
 	return c;
 }
 
@@ -492,6 +509,8 @@ compare_free(struct compare **cp)
 	pairing_fini(&c->source);
 	pairing_fini(&c->target);
 	seqmap_fini(&c->marks);
+	if (c->inspector != NULL)
+		inspect_free(&c->inspector);
 	free(c->rejected);
 	free(c->subjects);
 	free(c->strangers.items);

@@ -79,6 +79,7 @@ struct compare_report {
 
 	/* Not at the target, and rightly so. */
 	uint64_t loops, too_old, rejected, before_start;
+	uint64_t sampled; /* have a value, and a copy of another message with it may stand for them */
 	/* Copies whose source message is gone: expired, deleted, of an earlier stream of that name. */
 	uint64_t source_gone;
 	uint64_t repeats; /* an ephemeral topic's copies of earlier starts */

@@ -1,4 +1,5 @@
-# The user's commands as a library, for the program and its tests.
+# The user's commands as a library, for the program and its tests. Of the worker they have what is pure and must not
+# differ: what verify looks at in a message of a sampled topic.
 noinst_LIBRARIES += libsradmin.a
 libsradmin_a_SOURCES = \
 	admin/advisories.c \
@@ -58,4 +59,6 @@ libsradmin_a_SOURCES = \
 	admin/verify.c \
 	admin/verify.h \
 	admin/verify_report.c \
-	admin/verify_report.h
+	admin/verify_report.h \
+	worker/inspect.c \
+	worker/inspect.h

@@ -78,6 +78,7 @@ verify_report_text(struct strbuf *out, const struct verify_subject *what, const 
 	add_count(out, r->not_compared, "of the reordered came too late to be compared");
 	add_count(out, r->loops, "passed over: they have been at the target's site or here before");
 	add_count(out, r->too_old, "passed over: older than max_age");
+	add_count(out, r->sampled, "passed over, as far as can be told: the topic is sampled");
 	add_count(out, r->rejected, "passed over: rejected, see the incidents");
 	add_count(out, r->before_start, "passed over: from before the topic's start");
 	add_count(out, r->source_gone,
@@ -125,6 +126,7 @@ verify_report_json(struct strbuf *out, const struct verify_subject *what, const 
 	json_object_set_new(o, "not_compared_msgs", number(r->not_compared));
 	json_object_set_new(o, "loop_msgs", number(r->loops));
 	json_object_set_new(o, "too_old_msgs", number(r->too_old));
+	json_object_set_new(o, "sampled_msgs", number(r->sampled));
 	json_object_set_new(o, "rejected_msgs", number(r->rejected));
 	json_object_set_new(o, "before_start_msgs", number(r->before_start));
 	json_object_set_new(o, "source_gone_msgs", number(r->source_gone));

@@ -215,3 +215,21 @@ def test_state_refuses(values, scene, source, target):
     assert done.returncode == 2 and "yesterday" in done.stderr, done
     done = scene.prepare({"t": topic(source, target, **SAMPLED)}).command("state")
     assert done.returncode == 1 and "state.db" in done.stderr, done
+
+
+def test_verify_of_a_sampled_topic(scene, source, target):
+    """What was passed over is not missing; a message without a value would be."""
+    with source.client() as s:
+        for i in range(30):
+            s.js_publish("s.x", json.dumps({"sender": f"n{i % 3}"}).encode())
+        s.js_publish("s.x", b"{}")
+    r = scene.replicate(source, target, **SAMPLED)
+    r.wait_committed(31)
+    done = r.command("verify", "t", "--json")
+    found = json.loads(done.stdout)
+    assert done.returncode == 0 and found["equal"], found
+    assert found["target_msgs"] == 4 and found["sampled_msgs"] == 27, found
+    with target.client() as t:
+        t.delete_message("S", 4)
+    found = json.loads(r.command("verify", "t", "--json").stdout)
+    assert found["missing"] == [31], found

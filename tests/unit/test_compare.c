@@ -313,6 +313,37 @@ START_TEST(skips_what_the_topic_skips)
 }
 END_TEST
 
+/* Messages with a value may be there or not; those without one, and forced ones, have to be. */
+START_TEST(knows_sampled_topics)
+{
+	static char sender[] = "Sender", force[] = "now", none[] = "";
+	const struct compare_report *r;
+	struct compare_message forced = {.subject = "s.5",
+					 .data = "{\"now\":true}",
+					 .data_len = 12,
+					 .seq = 5,
+					 .stored_ms = 5,
+					 .headers = "NATS/1.0\r\nSender: a\r\n\r\n",
+					 .headers_len = 23};
+
+	topic.sampling = (struct conf_sampling){.inspect = INSPECT_HEADER,
+						.field = none,
+						.header = sender,
+						.force_field = force,
+						.duration_ms = 1000};
+	again();
+	give_source(1, "Sender: a\r\n");
+	give_source(2, "Sender: a\r\n");
+	give_source(3, "Sender: b\r\n");
+	give_source(4, "");
+	compare_source(c, &forced);
+	give_copy((struct copy){.at = 1, .of = 3, .header = "Sender: b\r\nN: "});
+	r = finish();
+	expect_lists(r, "4 5", "", "3", "");
+	ck_assert_uint_eq(r->sampled, 2);
+}
+END_TEST
+
 START_TEST(knows_dead_letters)
 {
 	static const struct copy copies[] = {{.at = 1, .of = 1},
@@ -544,6 +575,7 @@ unit_suite(void)
 	tcase_add_loop_test(tc, adopted_names_are_ours, 0, PACES);
 	tcase_add_loop_test(tc, maps_subjects, 0, PACES);
 	tcase_add_test(tc, skips_what_the_topic_skips);
+	tcase_add_test(tc, knows_sampled_topics);
 	tcase_add_loop_test(tc, knows_dead_letters, 0, PACES);
 	tcase_add_loop_test(tc, begins_where_the_topic_began, 0, PACES);
 	tcase_add_test(tc, copies_may_outlive_their_source);
