@@ -9,6 +9,7 @@ fuzz_targets = \
 	tests/fuzz/fuzz_control \
 	tests/fuzz/fuzz_election \
 	tests/fuzz/fuzz_endpoint \
+	tests/fuzz/fuzz_gossip \
 	tests/fuzz/fuzz_header \
 	tests/fuzz/fuzz_inspect \
 	tests/fuzz/fuzz_jsack \
@@ -49,6 +50,10 @@ tests_fuzz_fuzz_election_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_endpoint_SOURCES = tests/fuzz/fuzz_endpoint.c $(fuzz_driver)
 tests_fuzz_fuzz_endpoint_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_endpoint_LDFLAGS = $(fuzz_ldflags)
+
+tests_fuzz_fuzz_gossip_SOURCES = tests/fuzz/fuzz_gossip.c $(fuzz_driver)
+tests_fuzz_fuzz_gossip_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_gossip_LDFLAGS = $(fuzz_ldflags)
 
 tests_fuzz_fuzz_header_SOURCES = tests/fuzz/fuzz_header.c $(fuzz_driver)
 tests_fuzz_fuzz_header_LDADD = $(fuzz_ldadd)
