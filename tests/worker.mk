@@ -20,6 +20,7 @@ worker_unit_tests = \
 	test_recall_plan \
 	test_refusal \
 	test_sampler \
+	test_sampler_sim \
 	test_sentlist \
 	test_seqset \
 	test_throttle \
@@ -102,6 +103,11 @@ test_sampler_SOURCES = tests/unit/test_sampler.c $(unit_sources)
 test_sampler_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_sampler_LDADD = $(WORKER_UNIT_LDADD)
 
+test_sampler_sim_SOURCES = tests/unit/test_sampler_sim.c tests/unit/sampler_sim.h \
+	tests/unit/sampler_sim_model.c $(unit_sources)
+test_sampler_sim_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_sampler_sim_LDADD = $(WORKER_UNIT_LDADD)
+
 test_sentlist_SOURCES = tests/unit/test_sentlist.c $(unit_sources)
 test_sentlist_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_sentlist_LDADD = $(WORKER_UNIT_LDADD)
@@ -129,3 +135,9 @@ endif
 sim:
 	$(MAKE) $(AM_MAKEFLAGS) test_election_sim$(EXEEXT)
 	SIM_RUNS=$(RUNS) SIM_SEED=$(SEED) ./test_election_sim$(EXEEXT)
+
+# The simulation of sampling, the same way: make sampler-sim RUNS=5000, make sampler-sim SEED=77.
+.PHONY: sampler-sim
+sampler-sim:
+	$(MAKE) $(AM_MAKEFLAGS) test_sampler_sim$(EXEEXT)
+	SIM_RUNS=$(RUNS) SIM_SEED=$(SEED) ./test_sampler_sim$(EXEEXT)

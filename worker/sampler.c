@@ -293,10 +293,14 @@ sampler_not_copied(struct sampler *s, uint64_t seq)
 void
 sampler_settle(struct sampler *s, struct tracker_entry *e, const struct sampler_sight *sight, bool raise)
 {
-	const struct tracker_state before = e->settled;
-	bool newer = sight->stored_ms > before.seen_ms;
-	bool is_new = !sampler_known(e), recovers = newer && e->advised && raise;
+	struct tracker_state before;
+	bool newer, is_new, recovers;
 
+	sampler_lapse(s, e, sight->stored_ms, raise);
+	before = e->settled;
+	newer = sight->stored_ms > before.seen_ms;
+	is_new = !sampler_known(e);
+	recovers = newer && e->advised && raise;
 	sampler_advance(&e->settled, sight);
 	if (is_new) {
 		e->forgotten = false;
@@ -312,7 +316,7 @@ sampler_settle(struct sampler *s, struct tracker_entry *e, const struct sampler_
 		sampler_tell(s, e);
 	if (recovers)
 		sampler_is_urgent(s);
-	sampler_schedule(s, e, recovers);
+	sampler_schedule(s, e, is_new || recovers);
 }
 
 void

@@ -119,7 +119,8 @@ void sampler_adopt(struct sampler *s, const struct sample_note *note);
 /* The record of listening, to be switched on and off by the owner. */
 struct listening *sampler_listening(struct sampler *s);
 /*
- * Raises timeouts, forgets values whose time is over. leads: advises of it; else a value is forgotten 5 s
+ * Raises timeouts, forgets values whose time is over (3 s after it, as messages that were stored before may
+ * still come). leads: advises of it; else a value is forgotten 5 s
  * later and silently, and nothing is marked as advised, for the leader does that and tells. Bounded work;
  * true if there is more to do at once.
  */
@@ -150,8 +151,9 @@ bool sampler_has_mark(const struct sampler *s, enum tracker_queue q);
 /* Everything is to be taken once more (the file was lost): sampler_take() walks all rows again from their
  * beginning; marks are reached at the end of that. */
 void sampler_queue_all(struct sampler *s, enum tracker_queue q);
-/* All rows that are settled and not held, for a snapshot: *cursor is 0 at first; false at the end. */
-bool sampler_next(const struct sampler *s, uint64_t *cursor, struct proto_sample *row);
+/* All rows that are settled and not held, for a snapshot: *cursor is 0 at first; false at the end. A gossip
+ * mark that is reached after it waits for those that were held: they are told before it. */
+bool sampler_next(struct sampler *s, uint64_t *cursor, struct proto_sample *row);
 
 struct sampler_figures {
 	uint64_t tracked, advised;

@@ -127,6 +127,9 @@ void sampler_hold(struct sampler *s, struct tracker_entry *e);
 /* (sampler_time.c) */
 /* Gives it a time if it has none; anew: also if it has. */
 void sampler_schedule(struct sampler *s, struct tracker_entry *e, bool anew);
+/* Before it is heard again at that time: it expires if it was silent for too long then. A leader has said so
+ * in time; whoever takes over from it, and still knows the value, must not find that it has recovered. */
+void sampler_lapse(struct sampler *s, struct tracker_entry *e, int64_t heard_ms, bool raise);
 /* How long it has been silent. */
 int64_t sampler_age(const struct sampler *s, int64_t seen_ms);
 void sampler_raise(struct sampler *s, struct tracker_entry *e, enum advisory_event event, int64_t at_ms);

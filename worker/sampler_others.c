@@ -33,7 +33,8 @@ sampler_load(struct sampler *s, const struct proto_sample *row)
 static void
 merge_state(struct tracker_state *state, const struct tracker_state *other)
 {
-	if (other->seen_ms > state->seen_ms) {
+	/* Of the same moment: a message behind it whose time went back has brought another size. */
+	if (other->seen_ms >= state->seen_ms) {
 		state->seen_ms = other->seen_ms;
 		state->size = other->size;
 	}
@@ -66,7 +67,7 @@ merge_entry(struct sampler *s, struct tracker_entry *e, const struct tracker_sta
 	}
 	if (was_advised != e->advised || !same_state(&before, &e->settled))
 		sampler_tell_here(s, e);
-	sampler_schedule(s, e, was_advised != e->advised);
+	sampler_schedule(s, e, before.seen_ms == 0 || was_advised != e->advised);
 }
 
 static int64_t

@@ -60,7 +60,8 @@ sampler_delivered(struct sampler *s, const char *value, size_t len)
 	sampler_let_go(s, e);
 }
 
-/* Was in the queue before the mark, and is held since: the mark waits for it. */
+/* Was in the queue before the mark and is held since, or somebody is told of all now but of this: the mark
+ * waits for it. */
 static void
 keep_back(struct sampler *s, struct tracker_entry *e)
 {
@@ -184,15 +185,17 @@ sampler_queue_all(struct sampler *s, enum tracker_queue q)
 }
 
 bool
-sampler_next(const struct sampler *s, uint64_t *cursor, struct proto_sample *row)
+sampler_next(struct sampler *s, uint64_t *cursor, struct proto_sample *row)
 {
-	const struct tracker_entry *e;
+	struct tracker_entry *e;
 
 	while ((e = tracker_next(s->table, cursor)) != NULL) {
-		if (!sampler_known(e) || e->held > 0)
-			continue;
-		fill_row(e, row);
-		return true;
+		if (e->held > 0) {
+			keep_back(s, e);
+		} else if (sampler_known(e)) {
+			fill_row(e, row);
+			return true;
+		}
 	}
 	return false;
 }

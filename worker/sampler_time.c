@@ -8,7 +8,10 @@
 #include "worker/sampler_internal.h"
 
 enum {
-	FOLLOW_MS = 5000, /* a standby forgets so much later: its leader does, and tells */
+	/* A value is forgotten so much after its time: a message that was stored in time may still be on its
+	 * way, and is judged by what was copied before it. */
+	LATE_MS = 3000,
+	FOLLOW_MS = 5000, /* a standby forgets so much later than its leader */
 	WALK_STEPS = 2048,
 	DUE_STEPS = 1024,
 };
@@ -22,9 +25,9 @@ sampler_age(const struct sampler *s, int64_t seen_ms)
 static int64_t
 limit_of(const struct sampler *s, const struct tracker_entry *e)
 {
-	if (!s->leads)
-		return s->rules.duration_ms + FOLLOW_MS;
-	return e->advised ? s->rules.duration_ms : s->rules.warn_ms;
+	if (s->leads && !e->advised)
+		return s->rules.warn_ms;
+	return s->rules.duration_ms + LATE_MS + (s->leads ? 0 : FOLLOW_MS);
 }
 
 void
@@ -59,20 +62,37 @@ time_out(struct sampler *s, struct tracker_entry *e)
 
 /* Nothing is known of it any more but that its queues must hear so. */
 static void
-forget(struct sampler *s, struct tracker_entry *e)
+forget(struct sampler *s, struct tracker_entry *e, bool raise)
 {
-	if (s->leads)
+	if (raise)
 		sampler_raise(s, e, ADVISORY_EVENT_EXPIRE, e->settled.seen_ms + s->rules.duration_ms);
 	sampler_set_advised(s, e, false);
-	e->settled = e->offered = (struct tracker_state){0, 0, 0};
+	e->settled = (struct tracker_state){0, 0, 0};
+	if (e->pending == 0)
+		e->offered = e->settled;
 	e->forgotten = true;
 	s->known--;
-	if (s->leads) {
+	if (raise) {
 		sampler_tell(s, e);
 		sampler_is_urgent(s);
 	} else {
 		sampler_tell_here(s, e);
 	}
+}
+
+void
+sampler_lapse(struct sampler *s, struct tracker_entry *e, int64_t heard_ms, bool raise)
+{
+	int64_t seen_ms = e->settled.seen_ms;
+
+	/* By the wall clock first: it is the cheaper question. */
+	if (!sampler_known(e) || heard_ms - seen_ms < s->rules.duration_ms ||
+	    listening_at(&s->listening, heard_ms) - listening_at(&s->listening, seen_ms) <
+		s->rules.duration_ms)
+		return;
+	if (raise && !e->advised)
+		time_out(s, e);
+	forget(s, e, raise);
 }
 
 static void
@@ -87,8 +107,8 @@ fall_due(struct sampler *s, struct tracker_entry *e, int64_t now_ms)
 	/* Whoever expires has timed out before, also when both fall due at once. */
 	if (s->leads && !e->advised && age >= s->rules.warn_ms)
 		time_out(s, e);
-	if (age >= s->rules.duration_ms + (s->leads ? 0 : FOLLOW_MS))
-		forget(s, e);
+	if (age >= s->rules.duration_ms + LATE_MS + (s->leads ? 0 : FOLLOW_MS))
+		forget(s, e, s->leads);
 	else
 		sampler_schedule(s, e, true);
 }

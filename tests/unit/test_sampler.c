@@ -552,9 +552,9 @@ START_TEST(a_silent_value_times_out_recovers_and_expires)
 	happened("");
 	lead_to(902);
 	happened("timeout a 900; ");
-	lead_to(1499);
-	happened("");
 	lead_to(1502);
+	happened("");
+	lead_to(1504);
 	happened("expire a 1500; ");
 	ck_assert_uint_eq(figures().tracked, 0);
 	ck_assert_uint_eq(figures().advised, 0);
@@ -600,9 +600,9 @@ START_TEST(time_that_nobody_listened_to_ages_nobody)
 	lead_to(3102);
 	happened("timeout a 401; ");
 	run(5000, false, false);
-	lead_to(5597);
+	lead_to(5600);
 	happened("");
-	lead_to(5602);
+	lead_to(5605);
 	happened("expire a 1001; ");
 }
 END_TEST
@@ -634,7 +634,7 @@ START_TEST(a_value_in_flight_is_not_silent)
 	seq = 1;
 	settle("a", 4900, 100); /* the time is the one that it had at first */
 	happened("");
-	lead_to(5003);
+	lead_to(5006);
 	happened("timeout a 402; expire a 1002; ");
 	offer("a", 5003, 100);
 	sampler_settled(s, seq, seq);
@@ -651,10 +651,10 @@ START_TEST(a_standby_says_nothing_and_forgets_later)
 {
 	run(1, false, true);
 	ck_assert(merge("a", 1, 1, 100, false));
-	run(1004, false, true);
+	run(1008, false, true);
 	ck_assert_uint_eq(figures().tracked, 1);
 	ck_assert_uint_eq(figures().advised, 0);
-	run(1008, false, true);
+	run(1012, false, true);
 	ck_assert_uint_eq(figures().tracked, 0);
 	happened("");
 	ck_assert_str_eq(take(TRACKER_STATE_DB), "a forgotten");
@@ -677,9 +677,9 @@ START_TEST(who_takes_the_lead_says_what_is_due)
 	strbuf_reset(&events);
 	lead_to(902);
 	happened("timeout c 900; ");
-	run(1003, false, true);
+	run(1006, false, true);
 	happened("");
-	lead_to(1004);
+	lead_to(1007);
 	ck_assert_uint_eq(events.len, strlen("expire a 1001; expire b 1001; expire d 1001; "));
 }
 END_TEST
@@ -688,8 +688,8 @@ START_TEST(who_takes_the_lead_late_says_timeout_and_expire)
 {
 	run(1, false, true);
 	merge("a", 1, 1, 100, false);
-	run(1003, false, true);
-	lead_to(1004);
+	run(1006, false, true);
+	lead_to(1007);
 	happened("timeout a 401; expire a 1001; ");
 }
 END_TEST
@@ -722,32 +722,32 @@ START_TEST(a_forgotten_value_goes_when_all_have_heard)
 	lead_to(1);
 	settle("a", 1, 100);
 	take_all();
-	lead_to(1003);
+	lead_to(1006);
 	take(TRACKER_STATE_DB);
 	ck_assert_str_eq(take(TRACKER_STATE_DB), "");
 	ck_assert_str_eq(take(TRACKER_GOSSIP), "a forgotten");
 	ck_assert_str_eq(take(TRACKER_GOSSIP), "");
 	/* Revived before all have heard. */
-	settle("a", 1003, 100);
+	settle("a", 1006, 100);
 	take_all();
-	lead_to(2006);
-	settle("a", 2006, 100);
-	ck_assert_str_eq(take(TRACKER_STATE_DB), "a 2006 2006 100");
-	ck_assert_str_eq(take(TRACKER_GOSSIP), "a 2006 2006 100");
+	lead_to(2012);
+	settle("a", 2012, 100);
+	ck_assert_str_eq(take(TRACKER_STATE_DB), "a 2012 2012 100");
+	ck_assert_str_eq(take(TRACKER_GOSSIP), "a 2012 2012 100");
 	/* Revived in flight, and dropped. */
-	lead_to(3010);
-	ck_assert_int_eq(offer("a", 3010, 100), SAMPLER_NEW);
+	lead_to(3018);
+	ck_assert_int_eq(offer("a", 3018, 100), SAMPLER_NEW);
 	ck_assert_str_eq(take(TRACKER_STATE_DB), "a forgotten");
 	ck_assert_str_eq(take(TRACKER_GOSSIP), "a forgotten");
 	strbuf_reset(&events);
 	sampler_settled(s, seq, seq);
-	happened("new a 3010; ");
-	ck_assert_str_eq(take(TRACKER_STATE_DB), "a 3010 3010 100");
-	lead_to(4020);
-	offer("a", 4020, 100);
+	happened("new a 3018; ");
+	ck_assert_str_eq(take(TRACKER_STATE_DB), "a 3018 3018 100");
+	lead_to(4024);
+	offer("a", 4024, 100);
 	take_all();
 	sampler_drop(s);
-	ck_assert_int_eq(offer("a", 4020, 100), SAMPLER_NEW);
+	ck_assert_int_eq(offer("a", 4024, 100), SAMPLER_NEW);
 }
 END_TEST
 
@@ -758,10 +758,10 @@ START_TEST(without_gossip_state_db_is_enough)
 	lead_to(1);
 	settle("a", 1, 100);
 	take(TRACKER_STATE_DB);
-	lead_to(1003);
-	ck_assert_int_eq(settle("b", 1003, 100), SAMPLER_UNTRACKED);
+	lead_to(1006);
+	ck_assert_int_eq(settle("b", 1006, 100), SAMPLER_UNTRACKED);
 	ck_assert_str_eq(take(TRACKER_STATE_DB), "a forgotten");
-	ck_assert_int_eq(settle("b", 1003, 100), SAMPLER_NEW);
+	ck_assert_int_eq(settle("b", 1006, 100), SAMPLER_NEW);
 }
 END_TEST
 
@@ -862,7 +862,7 @@ START_TEST(a_held_value_that_expires_is_told_at_last)
 	lead_to(1);
 	reliable = true;
 	settle("a", 1, 100);
-	lead_to(1003);
+	lead_to(1006);
 	happened("new a 1; timeout a 401; expire a 1001; ");
 	take_all();
 	sampler_delivered(s, "a", 1);
@@ -1012,7 +1012,7 @@ START_TEST(newer_news_count_and_older_do_not)
 	ck_assert(merge("a", 540, 520, 130, true));
 	ck_assert_str_eq(take(TRACKER_STATE_DB), "a 550 520 120");
 	ck_assert(merge("a", 550, 520, 130, true)); /* of the same silence */
-	ck_assert_str_eq(take(TRACKER_STATE_DB), "a 550 520 120 advised");
+	ck_assert_str_eq(take(TRACKER_STATE_DB), "a 550 520 130 advised");
 	ck_assert(merge("a", 550, 520, 130, false));
 	ck_assert_str_eq(take(TRACKER_STATE_DB), "");
 	ck_assert_uint_eq(figures().advised, 1);
@@ -1062,7 +1062,7 @@ START_TEST(news_of_what_was_forgotten_are_too_late)
 {
 	lead_to(1);
 	settle("a", 1, 100);
-	lead_to(1003);
+	lead_to(1006);
 	take_all();
 	ck_assert(merge("a", 1, 1, 100, true));
 	ck_assert_uint_eq(figures().tracked, 0);
