@@ -345,10 +345,14 @@ sampling_takes_error(struct replicator *r, const char *text)
 {
 	struct sampling *s = r->sampling;
 
-	if (strstr(text, GOSSIP_SUBJECT_PREFIX) == NULL && !names_advisory(r, text))
+	if (strstr(text, GOSSIP_SUBJECT_PREFIX) != NULL && s->gossiper != NULL) {
+		gossiper_async_error(s->gossiper, text);
+		return true;
+	}
+	if (!names_advisory(r, text))
 		return false;
 	if (!s->error_told)
-		log_warn("replicator", "%s; allow the replicator's user to gossip and to advise", text);
+		log_warn("replicator", "%s; allow the replicator's user to advise", text);
 	s->error_told = true;
 	return true;
 }
