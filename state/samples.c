@@ -10,8 +10,9 @@
  * rows that it believes stored: they are not taken. It has heard it with the answer to a batch; or, told of
  * out of turn, at the latest when it sends the second batch from then on, for it sends one at a time.
  *
- * Memory: one batch a topic. Time: the rows of a transaction are as many as took less than a tenth of a
- * second or so before, because the supervisor has elections to attend to. Must not log or wait.
+ * Memory: one batch a topic, but at the end of its process, which sends all that it has left. Time: the rows
+ * of a transaction are as many as took less than a tenth of a second or so before, because the supervisor has
+ * elections to attend to. Must not log or wait.
  */
 #include "state/samples.h"
 
@@ -100,13 +101,32 @@ samples_first(struct samples *s, const char *topic)
 	find_or_add(s, topic)->order = --s->first_order;
 }
 
+/* The same process sends more of them before the last ones are in: it is about to end. */
+static void
+append_batch(struct samples_topic *t, const struct proto_samples *batch)
+{
+	t->serial = batch->serial;
+	if (batch->note != NULL && batch->note[0] != '\0' && !t->again && !t->distrusted) {
+		free(t->note);
+		t->note = xstrdup(batch->note);
+	}
+	t->rows = xrealloc(t->rows, t->rows_len + batch->rows_len + 1);
+	memcpy(t->rows + t->rows_len, batch->rows, batch->rows_len);
+	t->rows_len += batch->rows_len;
+}
+
 void
 samples_put(struct samples *s, const char *topic, const struct proto_samples *batch)
 {
 	struct samples_topic *t = find_or_add(s, topic);
 
+	if (t->waiting && !t->orphan) {
+		append_batch(t, batch);
+		return;
+	}
 	drop_batch(t);
 	t->waiting = true;
+	t->distrusted = t->again || t->distrust;
 	t->orphan = false;
 	t->order = ++s->last_order;
 	t->serial = batch->serial;

@@ -32,9 +32,10 @@ struct samples_topic {
 
 	bool stored; /* to be told: the batch stored_serial is in */
 	uint64_t stored_serial;
-	bool again;     /* to be told: the file was lost, all rows are wanted anew */
-	bool distrust;  /* the next batch may have been made before that was heard: its note does not hold */
-	bool drop_note; /* the note in the file no longer holds */
+	bool again;      /* to be told: the file was lost, all rows are wanted anew */
+	bool distrust;   /* the next batch may have been made before that was heard: its note does not hold */
+	bool distrusted; /* the one that waits is such a batch */
+	bool drop_note;  /* the note in the file no longer holds */
 };
 
 struct samples {
@@ -54,8 +55,8 @@ void samples_start(struct samples *s, const char *topic);
 bool samples_wait(const struct samples *s, const char *topic);
 /* The topic's batch goes before all others. */
 void samples_first(struct samples *s, const char *topic);
-/* Copies the batch. One that waits still is replaced: only another process can have sent it, and the one that
- * runs now began without it. */
+/* Copies the batch. Behind one that waits still it goes if it is of the same process; that of another one is
+ * replaced: the one that runs now began without it. */
 void samples_put(struct samples *s, const char *topic, const struct proto_samples *batch);
 bool samples_dirty(const struct samples *s);
 

@@ -62,8 +62,9 @@ void state_put_meta(struct state *s, const char *key, const char *value);
 /*
  * A batch of changed rows of `sample`, as its frame came; rows and note are copied. The next calls of
  * state_commit write it, several if that keeps each of them short, oldest batches first; its note comes with
- * its last row. A topic's process sends one batch at a time: one that still waits is that of a process that
- * is gone, and is replaced. A note that the rows in the file would not bear out is left out.
+ * its last row. A topic's process sends one batch at a time, until it ends: one that still waits is that of a
+ * process that is gone, and is replaced, or of this one, which sends the rest of what it has. A note that the
+ * rows in the file would not bear out is left out.
  */
 void state_put_samples(struct state *s, const char *topic, const struct proto_samples *batch);
 /*

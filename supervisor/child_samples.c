@@ -2,9 +2,10 @@
  * Samples and advisories between the supervisor and the worker of a sampled topic. Runs in the supervisor.
  *
  * Invariants: a worker has one batch outstanding, so that a database that cannot be written costs one batch
- * of memory a topic and the worker goes on; what an answer says, it says to the process that sent the batch:
- * when a process is started, what concerned the one before is committed or forgotten. A frame that is
- * malformed or out of turn kills the child, for it is our own program.
+ * of memory a topic and the worker goes on; only when it is to end it sends all that it has; what an answer
+ * says, it says to the process that sent the batch: when a process is started, what concerned the one before
+ * is committed or forgotten. A frame that is malformed or out of turn kills the child, for it is our own
+ * program.
  */
 #include <inttypes.h>
 
@@ -41,7 +42,7 @@ on_samples(struct child *c, const struct proto_frame *f, struct error *e)
 
 	if (proto_samples_decode(f->payload, f->len, &batch, e) != 0)
 		return -1;
-	if (c->samples_serial == 0) {
+	if (c->samples_serial == 0 || c->state == CHILD_DRAINING) {
 		c->samples_serial = batch.serial;
 		store_put_samples(c->table->store, c->key, &batch);
 	} else {

@@ -5,7 +5,7 @@
  *   hasty     two batches at once
  *   nonsense  a batch with a row that is none
  *   advises   at the start two advisories, of which one is done at once, and one more row that says so
- *   lastwords at DRAIN a batch and a note, and then the end
+ *   lastwords at DRAIN three batches and a note, and then the end
  *
  * $FAKE_DIR/<topic>.stored has a line for each answer: pid, serial, and " again".
  */
@@ -100,8 +100,11 @@ fake_sampler_beat(void)
 void
 fake_sampler_drain(void)
 {
-	if (fake_behaves("lastwords"))
-		send_batch("the last");
+	if (!fake_behaves("lastwords"))
+		return;
+	send_batch("");
+	send_batch("before");
+	send_batch("the last");
 }
 
 void

@@ -112,7 +112,9 @@ START_TEST(last_words_are_kept)
 	kill(pid, SIGTERM);
 	ck_assert_int_eq(daemon_wait_exit(pid, SOON), 0);
 	ck_assert_str_eq(query("SELECT value FROM meta WHERE key = 'sampled:a'"), "the last");
-	ck_assert_str_eq(query("SELECT count(*) FROM sample"), "3");
+	ck_assert_str_eq(query("SELECT group_concat(value) FROM sample WHERE value LIKE 'number %'"),
+			 "number 1,number 2,number 3");
+	ck_assert_str_eq(query("SELECT count(*) FROM sample"), "5");
 }
 END_TEST
 
