@@ -671,7 +671,8 @@ scan_target(struct locate *l)
 	}
 	fit_mapped_filter(l->in.topic, &l->result.source, &l->result.target, filter, sizeof filter);
 	l->scan =
-	    scan_start(&l->target_end, l->in.conf, l->in.topic, l->result.target.name, filter, l->scan_begin,
+	    scan_start(&l->target_end, l->in.conf, l->in.topic, l->result.target.name, filter,
+		       l->result.target.retention == RETENTION_WORKQUEUE, l->scan_begin,
 		       l->result.target.last_seq, position->start.source_seq, l->there, scan_done, l, &e);
 	if (l->scan == NULL)
 		fail(l, LOCATE_AGAIN, "%s", e.text);

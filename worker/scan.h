@@ -19,10 +19,11 @@ typedef void scan_done_fn(void *arg, const struct scan_result *result);
 
 /*
  * Reads the headers of what the target stores above `after` and up to `last`, through a short-lived
- * consumer. filter: the mapped subjects of the topic, "" for all.
+ * consumer. filter: the mapped subjects of the topic, "" for all. singly: by one question a message, from a
+ * work queue, which lets no consumer look at what it holds.
  */
 struct scan *scan_start(const struct ask_end *end, const struct conf *conf, const struct conf_topic *topic,
-			const char *stream, const char *filter, uint64_t after, uint64_t last,
+			const char *stream, const char *filter, bool singly, uint64_t after, uint64_t last,
 			uint64_t after_source, struct seqset *there, scan_done_fn *done, void *arg,
 			struct error *e);
 void scan_cancel(struct scan **s);
