@@ -3,7 +3,9 @@
  *
  * Reading too much costs time; taking a value for copied that was not would be a silence, and taking one for
  * not copied a sample too many. So the target, which knows, is read wherever the table may lack something,
- * and what a note says counts only for the very streams that it was written of.
+ * and what a note says counts only for the very streams that it was written of. A target that gives away what
+ * it holds (a work queue) cannot tell: there the messages since the note are judged once more, with the same
+ * result.
  */
 #include "worker/recall_plan.h"
 
@@ -129,4 +131,8 @@ recall_make_plan(const struct recall_facts *f, struct recall_plan *plan)
 		read_by_time(f, plan);
 	}
 	plan_replay(f, plan);
+	if (f->target->retention != RETENTION_LIMITS) {
+		plan->read = false;
+		plan->replay_judges = true;
+	}
 }

@@ -48,6 +48,8 @@ struct recall_plan {
 	/* Messages behind here and up to the position are to be read again, to be seen. The position itself:
 	 * none. */
 	uint64_t replay_after;
+	/* And what the rules say of them is what was done: the target gives away what it held. */
+	bool replay_judges;
 	/* What was said since the note cannot be heard any more: nobody is silent for longer than from now.
 	 */
 	bool silence_from_now;

@@ -372,7 +372,7 @@ sampling_stand_by(struct replicator *r)
 
 	sampling_remember(r);
 	sampling_listen(r);
-	sampling_rows_flush(r);
+	sampling_rows_send(r);
 	if (s->gossiper != NULL && s->ready)
 		(void)gossiper_flush(s->gossiper);
 	if (s->gossiper != NULL)

@@ -112,6 +112,8 @@ void sampling_inspect(const struct replicator *r, const struct nats_message *m,
 
 /* sampling_rows.c */
 void sampling_rows_timer(evutil_socket_t fd, short what, void *arg);
+/* Sends what waits, if what was sent before is stored. */
+void sampling_rows_send(struct replicator *r);
 /* Many rows may wait. */
 void sampling_rows_look(struct replicator *r);
 /* Sends all that waits, whatever is stored already. */

@@ -2,9 +2,9 @@
  * What a sampled topic's table tells the supervisor, for state.db; part of the replicator.
  *
  * One batch is on its way at a time, so a disk that is slow slows nothing here: rows that change again
- * meanwhile are sent once. At an end all that is left goes at once, in as many batches as it takes; the
- * supervisor keeps them in order. A note is marked after a checkpoint was told, so that the position that a
- * later start finds is never before it, and goes with the batch that holds the last row of before the mark.
+ * meanwhile are sent once. When the process is about to end all that is left goes at once, in as many batches
+ * as it takes. A note is marked after a checkpoint was told, so that the position that a later start finds is
+ * never before it, and goes with the batch that holds the last row of before the mark.
  */
 #include <stdlib.h>
 
@@ -103,8 +103,8 @@ send_batch(struct replicator *r)
 	return sends;
 }
 
-static void
-send_when_allowed(struct replicator *r)
+void
+sampling_rows_send(struct replicator *r)
 {
 	if (r->sampling->outstanding)
 		return;
@@ -117,7 +117,7 @@ sampling_rows_timer(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	send_when_allowed(arg);
+	sampling_rows_send(arg);
 }
 
 void
@@ -127,7 +127,7 @@ sampling_rows_look(struct replicator *r)
 
 	if (sampler_waiting(sampler, TRACKER_STATE_DB) >= MANY_ROWS ||
 	    sampler_urgent(sampler, TRACKER_STATE_DB))
-		send_when_allowed(r);
+		sampling_rows_send(r);
 }
 
 void
@@ -148,7 +148,7 @@ replicator_samples_stored(struct replicator *r, const struct proto_samples_store
 
 	if (s == NULL)
 		return;
-	if (stored->again || stored->serial >= s->serial)
+	if (stored->serial >= s->serial)
 		s->outstanding = false;
 	if (stored->again) {
 		log_info("replicator", "state.db was lost: all values are told anew");
@@ -156,5 +156,5 @@ replicator_samples_stored(struct replicator *r, const struct proto_samples_store
 		strbuf_reset(&s->last_note);
 	}
 	if (stored->again || sampler_has_mark(s->sampler, TRACKER_STATE_DB))
-		send_when_allowed(r); /* the rest of what was there at the mark */
+		sampling_rows_send(r); /* the rest of what was there at the mark */
 }

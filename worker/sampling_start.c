@@ -4,8 +4,8 @@
  *
  *   forget     the times of copies, where the target is another one
  *   recall     the copies behind the note are read back from the target (phase RECALLING)
- *   replay     the source is started behind the note; messages up to the position are seen and nothing else
- *   ready      the table is whole up to the position
+ *   replay     the source is started behind the note; messages up to the position are seen and nothing else,
+ * or judged once more where the target cannot be read ready      the table is whole up to the position
  *
  * A rewind on the way changes nothing of that: what was read counts, the rest is read when the source is
  * started again. A failure begins the recall again, which finds the same. Until it is ready nothing is
@@ -203,6 +203,7 @@ be_ready(struct replicator *r)
 	if (s->gossiper != NULL)
 		gossiper_lead(s->gossiper, r->source_stream.created_ns, r->target_stream.created_ns);
 	sampling_listen(r);
+	sampling_rows_send(r); /* also if nothing is known yet: what comes is behind this note */
 }
 
 void
@@ -215,21 +216,47 @@ sampling_source_ready(struct replicator *r)
 		be_ready(r);
 }
 
+/* Judged as it was then; the copy is settled. */
+static void
+judge_again(struct replicator *r, const struct sample_value *value, const struct sampler_message *m)
+{
+	(void)sampler_offer(r->sampling->sampler, value, m, wall_ms());
+	sampler_settled(r->sampling->sampler, m->seq, pipeline_floor(r->pipeline));
+}
+
+static void
+see_again(struct replicator *r, const struct nats_message *m, const struct jsack *ack)
+{
+	struct sampling *s = r->sampling;
+	struct sampler_message message = {
+	    .seq = ack->stream_seq,
+	    .stored_ms = ack->stored_ns / 1000000,
+	    .size = m->data_len,
+	};
+	struct inspect_result found;
+
+	sampling_inspect(r, m, &found);
+	message.forced = found.forced;
+	if (found.value.len == 0)
+		return;
+	if (s->plan.replay_judges)
+		judge_again(r, &found.value, &message);
+	else
+		sampler_recall_seen(s->sampler, &found.value, message.stored_ms, message.size, wall_ms());
+}
+
 void
 sampling_replay(struct replicator *r, const struct nats_message *m, const struct jsack *ack)
 {
 	struct sampling *s = r->sampling;
-	struct inspect_result found;
 	enum proto_counter why;
 
 	if (s->ready || ack->stream_seq <= s->replay_at)
 		return;
 	s->replay_at = ack->stream_seq;
 	s->replayed = mono_now();
-	sampling_inspect(r, m, &found);
-	if (found.value.len > 0 && !copy_is_none(r, m, &why))
-		sampler_recall_seen(s->sampler, &found.value, ack->stored_ns / 1000000, m->data_len,
-				    wall_ms());
+	if (!copy_is_none(r, m, &why))
+		see_again(r, m, ack);
 	if (ack->pending == 0 || !replays(r))
 		be_ready(r);
 }

@@ -199,7 +199,166 @@ def test_another_target_is_filled_again(scene, source, target):
     r.wait_committed(last)
     with target.client() as c:
         c.delete_stream("S")
+    last = tell(source, waves(21, 1))
     r.wait_incident("target_reset")
-    with target.client() as c:
-        wait_until(lambda: c.has_stream("S") and c.last_seq("S") == 20, 20, "filled again")
-    assert check_samples(source, target) == list(range(1, 21))
+    r.wait_committed(last)
+    assert check_samples(source, target) == [*range(1, 21), last]
+
+
+# ---- other nodes -----------------------------------------------------------------------------------
+
+
+class Pair:
+    """Two nodes with one of them leading."""
+
+    def __init__(self, scene, source, target, **options):
+        self.source, self.target = source, target
+        self.team = scene.pair(source, target, inspect_field="sender", inspect_duration=DURATION, **options)
+        for node in self.team.nodes:
+            node.start()
+        self.leader = self.team.wait_leader()
+        self.other = next(n for n in self.team.nodes if n is not self.leader)
+        self.other.wait_standby()
+
+    def wait_copies(self, count):
+        with self.target.client() as c:
+            wait_until(lambda: c.has_stream("S") and c.last_seq("S") >= count, 30, f"{count} copies")
+
+
+@pytest.mark.parametrize("end", ["killed", "stopped", "worker killed"])
+def test_who_takes_over_goes_on_with_the_same_samples(scene, source, target, end):
+    p = Pair(scene, source, target, rate_limit="2000/s")
+    last = tell(source, waves(4000, 3))
+    p.wait_copies(1500)
+    if end == "killed":
+        p.leader.kill_all()
+    elif end == "stopped":
+        p.leader.stop()
+    else:
+        os.kill(p.leader.worker_pid(), signal.SIGKILL)
+    p.wait_copies(4000)
+    now = p.team.wait_leader()
+    now.wait_committed(last)
+    last = tell(source, waves(4001, 1))
+    now.wait_committed(last)
+    assert len(check_samples(source, target)) == 4001
+
+
+def test_a_node_that_has_just_come_takes_over(scene, source, target):
+    p = Pair(scene, source, target)
+    last = tell(source, waves(500, 3))
+    p.leader.wait_committed(last)
+    p.other.kill_all()
+    for name in glob.glob(os.path.join(p.other.state_dir, "state.db*")):
+        os.remove(name)
+    p.other.start()
+    p.other.wait_standby()
+    p.leader.kill_all()
+    assert p.team.wait_leader(but=p.leader) is p.other
+    last = tell(source, waves(501, 2))
+    p.other.wait_committed(last)
+    assert len(check_samples(source, target)) == 501
+
+
+# ---- silence ---------------------------------------------------------------------------------------
+
+
+class Advisories:
+    """What was advised at the target, kept by a stream."""
+
+    OPTIONS = {"subject": "adv.%s.%v", "cluster": "target", "reliable": True}
+
+    def __init__(self, scene, target):
+        self.client = scene.client(target)
+        self.client.create_stream("ADV", "adv.>")
+
+    def all(self):
+        """[(event, value)] in their order."""
+        return [(b["event"], b["value"]) for b in
+                (json.loads(m.data) for m in self.client.read_stream("ADV"))]
+
+    def wait(self, event, value, timeout=15):
+        wait_until(lambda: (event, value) in self.all(), timeout, f"{event} of {value}, have {self.all()}")
+
+
+def advised(scene, source, target, **options):
+    return sampled(scene, source, target, warn_duration="2s", inspect_duration="6s",
+                   advisory=Advisories.OPTIONS, **options)
+
+
+def test_a_sender_falls_silent_and_comes_back(scene, source, target):
+    a = Advisories(scene, target)
+    tell(source, [say("a"), say("b")])
+    r = advised(scene, source, target)
+    a.wait("new", "b")
+    a.wait("timeout", "a")
+    tell(source, [say("b", 1)])
+    a.wait("recover", "b")
+    a.wait("expire", "a")
+    told = [e for e, v in a.all() if v == "a"]
+    assert told == ["new", "timeout", "expire"]
+    r.stop()
+
+
+def test_time_in_which_nobody_listens_is_no_silence(scene, source, target):
+    a = Advisories(scene, target)
+    last = tell(source, [say("a")])
+    r = advised(scene, source, target)
+    r.wait_committed(last)
+    a.wait("new", "a")
+    r.control("pause", topic="t")
+    r.wait_state("paused")
+    time.sleep(2.5)
+    r.stop()
+    time.sleep(0.5)
+    r.start()
+    r.wait_state("paused")
+    r.control("resume", topic="t")
+    r.wait_state("copying")
+    began = time.monotonic()
+    tell(source, [say("a", 1)])
+    time.sleep(1)
+    assert a.all() == [("new", "a")]
+    a.wait("timeout", "a")
+    assert time.monotonic() - began > 1.9
+
+
+@pytest.mark.parametrize("retention", ["workqueue", "interest"])
+def test_sources_that_cannot_be_read_again(scene, target, retention):
+    source = scene.server()
+    with source.client() as c, target.client() as t:
+        c.create_stream("S", "s.>", retention=retention)
+        t.create_stream("S", "s.>")
+        if retention == "interest":
+            c.api("CONSUMER.DURABLE.CREATE.S.keep", {"stream_name": "S", "config": {
+                "durable_name": "keep", "ack_policy": "explicit"}})
+    a = Advisories(scene, target)
+    last = tell(source, waves(200, 2))
+    r = advised(scene, source, target)
+    r.wait_committed(last)
+    with target.client() as t:
+        assert t.last_seq("S") == 200
+    os.kill(r.worker_pid(), signal.SIGKILL)
+    last = tell(source, waves(201, 1))
+    r.wait_committed(last)
+    with target.client() as t:
+        assert t.last_seq("S") == 201
+    a.wait("timeout", "n200")
+    events = a.all()
+    assert len(events) == len(set(events))
+
+
+def test_a_target_that_gives_away_what_it_holds(scene, source, target):
+    """What was copied since the last rows were written is judged once more."""
+    with target.client() as t:
+        t.create_stream("S", "s.>", retention="workqueue")
+    last = tell(source, waves(2000, 3))
+    r = sampled(scene, source, target, rate_limit="500/s")
+    for copies in (200, 1200):
+        r.wait_topic(lambda t: (t["target_seq"] or 0) >= copies, what=f"at copy {copies}")
+        pid = r.worker_pid()
+        os.kill(pid, signal.SIGKILL)
+        r.wait_worker_died(pid)
+    r.wait_committed(last)
+    with target.client() as t:
+        assert t.last_seq("S") == 2000

@@ -248,6 +248,23 @@ START_TEST(what_cannot_be_heard_again_silences_nobody)
 }
 END_TEST
 
+/* A work queue gives away what it holds: reading it would take it from its reader. */
+START_TEST(a_target_that_keeps_nothing_is_not_read)
+{
+	target.retention = RETENTION_WORKQUEUE;
+	make();
+	ck_assert(!plan.read);
+	ck_assert(plan.replay_judges);
+	ck_assert_uint_eq(plan.replay_after, 900);
+	facts.own = NULL;
+	make();
+	ck_assert(!plan.read);
+	target.retention = RETENTION_LIMITS;
+	make();
+	ck_assert(!plan.replay_judges);
+}
+END_TEST
+
 START_TEST(too_much_is_not_heard_again)
 {
 	facts.position = 900 + 1000000;
@@ -278,6 +295,7 @@ unit_suite(void)
 				      what_the_leader_before_passed_over_is_not_judged_again,
 				      sequences_of_another_source_say_nothing,
 				      what_cannot_be_heard_again_silences_nobody,
+				      a_target_that_keeps_nothing_is_not_read,
 				      too_much_is_not_heard_again};
 	TCase *tc = tcase_create("recall_plan");
 	Suite *s = suite_create("recall_plan");
