@@ -138,14 +138,14 @@ sampler_merge(struct sampler *s, const struct proto_sample *in, int64_t now_ms)
 }
 
 bool
-sampler_next(const struct sampler *s, uint64_t *cursor, struct proto_sample *row)
+sampler_next(struct sampler *s, uint64_t *cursor, struct proto_sample *row)
 {
 	while (*cursor < FAKE_ROWS) {
 		uint32_t n = (uint32_t)(*cursor)++;
 
 		if (!s->rows[n].used)
 			continue;
-		give((struct sampler *)(uintptr_t)s, n, row);
+		give(s, n, row);
 		return true;
 	}
 	return false;
