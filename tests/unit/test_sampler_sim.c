@@ -29,7 +29,7 @@
 #define EPOCH_MS INT64_C(1767225600000)
 
 enum {
-	RUNS_DEFAULT = 300,
+	RUNS_DEFAULT = 1200,
 	STEPS = 2400, /* of a run: ten minutes */
 	NODES = 2,
 	GAPS_MAX = 55, /* more would be joined: then ages are not exact */
@@ -783,10 +783,10 @@ faults(struct node *n)
 		return;
 	if (n == w.leader && chance(30))
 		rewind_node(n);
-	/* What is nowhere any more cannot be known: only who has a note crashes. */
+	/* What is nowhere any more cannot be known: only who has a note ends. */
 	if (chance(2) && n->db.has_note)
 		crash(n);
-	else if (n == w.leader && chance(3))
+	else if (n == w.leader && n->db.has_note && chance(3))
 		lose_lead(n, chance(500));
 	else if (n == w.leader && chance(2))
 		n->paused_until = w.now + (int64_t)below(30000);
