@@ -715,6 +715,50 @@ START_TEST(another_record_of_listening_changes_what_is_due)
 }
 END_TEST
 
+START_TEST(a_standby_forgets_by_the_record_that_it_adopted)
+{
+	static struct sample_note note;
+
+	run(1, false, true);
+	merge("a", 1, 1, 100, false);
+	run(10, false, true);
+	note.heard_ms = ms(1008);
+	note.gap_count = 1;
+	note.gaps[0] = (struct listening_gap){0, ms(-5000)};
+	note.source_seq = 5;
+	sampler_adopt(s, &note);
+	while (sampler_tick(s, false, ms(1008)))
+		;
+	ck_assert_uint_eq(figures().tracked, 1);
+	note.heard_ms = ms(1010);
+	sampler_adopt(s, &note);
+	while (sampler_tick(s, false, ms(1010)))
+		;
+	ck_assert_uint_eq(figures().tracked, 0);
+}
+END_TEST
+
+START_TEST(who_is_heard_too_late_has_expired_before)
+{
+	lead_to(1);
+	settle("a", 1, 100);
+	lead_to(1002);
+	happened("new a 1; timeout a 401; ");
+	take_all();
+	/* Stored in time, and on its way since. */
+	settle("a", 1000, 100);
+	happened("recover a 1000; ");
+	lead_to(2002);
+	take_all();
+	happened("timeout a 1400; ");
+	settle("a", 2001, 100);
+	happened("expire a 2000; new a 2001; ");
+	ck_assert(sampler_urgent(s, TRACKER_STATE_DB));
+	lead_to(2402);
+	happened("timeout a 2401; ");
+}
+END_TEST
+
 /* ---- rows, marks ----------------------------------------------------------------------------------- */
 
 START_TEST(a_forgotten_value_goes_when_all_have_heard)
@@ -831,6 +875,27 @@ START_TEST(a_row_that_is_held_after_the_mark_is_waited_for)
 	ck_assert_str_eq(take(TRACKER_GOSSIP), "");
 	ck_assert(!sampler_marked(s, TRACKER_GOSSIP, &note));
 	sampler_delivered(s, "a", 1);
+	ck_assert_str_eq(take(TRACKER_GOSSIP), "a 1 1 100 advised");
+	ck_assert(sampler_marked(s, TRACKER_GOSSIP, &note));
+}
+END_TEST
+
+START_TEST(a_row_that_a_snapshot_leaves_out_is_told_before_the_mark)
+{
+	struct sample_note note;
+	struct proto_sample row;
+	uint64_t cursor = 0;
+
+	lead_to(1);
+	settle("a", 1, 100);
+	sampler_mark(s, TRACKER_GOSSIP, 1, 2);
+	ck_assert_str_eq(take(TRACKER_GOSSIP), "a 1 1 100");
+	reliable = true;
+	lead_to(402); /* held, but of the mark everything was taken */
+	ck_assert(!sampler_next(s, &cursor, &row));
+	ck_assert(!sampler_marked(s, TRACKER_GOSSIP, &note));
+	sampler_delivered(s, "a", 1);
+	ck_assert(!sampler_marked(s, TRACKER_GOSSIP, &note));
 	ck_assert_str_eq(take(TRACKER_GOSSIP), "a 1 1 100 advised");
 	ck_assert(sampler_marked(s, TRACKER_GOSSIP, &note));
 }
@@ -992,6 +1057,13 @@ START_TEST(rows_of_silence_are_urgent)
 	take(TRACKER_STATE_DB);
 	ck_assert(!sampler_urgent(s, TRACKER_STATE_DB));
 	settle("a", 402, 100);
+	ck_assert(sampler_urgent(s, TRACKER_STATE_DB));
+	lead_to(802);
+	take_all();
+	lead_to(1406);
+	happened(
+	    "new b 1; new a 1; timeout b 401; timeout a 401; recover a 402; timeout a 802; expire b 1001; "
+	    "expire a 1402; ");
 	ck_assert(sampler_urgent(s, TRACKER_STATE_DB));
 }
 END_TEST
@@ -1322,6 +1394,8 @@ add_silence(TCase *tc)
 	tcase_add_test(tc, who_takes_the_lead_says_what_is_due);
 	tcase_add_test(tc, who_takes_the_lead_late_says_timeout_and_expire);
 	tcase_add_test(tc, another_record_of_listening_changes_what_is_due);
+	tcase_add_test(tc, a_standby_forgets_by_the_record_that_it_adopted);
+	tcase_add_test(tc, who_is_heard_too_late_has_expired_before);
 }
 
 static void
@@ -1332,6 +1406,7 @@ add_rows(TCase *tc)
 	tcase_add_test(tc, gossip_waits_for_advisories);
 	tcase_add_test(tc, two_advisories_are_both_waited_for);
 	tcase_add_test(tc, a_row_that_is_held_after_the_mark_is_waited_for);
+	tcase_add_test(tc, a_row_that_a_snapshot_leaves_out_is_told_before_the_mark);
 	tcase_add_test(tc, many_marks_pass_while_one_row_is_held);
 	tcase_add_test(tc, a_held_value_that_expires_is_told_at_last);
 	tcase_add_test(tc, a_mark_says_up_to_where_rows_are_whole);

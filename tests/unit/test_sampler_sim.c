@@ -12,7 +12,16 @@
  * model does. What is not known to anybody any more does not count: silence that a leader told of after the
  * last word that its successor had of it.
  *
- * Breaks of the sampler that this was seen to find: see BREAKS.
+ * Breaks of the sampler that this was seen to find: what was sent counted as settled; the log dropped at a
+ * rewind, or kept at a loss of the lead; a refused message counted as copied; size compared with what was
+ * copied last; no splay, due a millisecond late; seen going back, recovery by an older message; a value in
+ * flight timing out; times not set anew after recovery or a change of lead; values forgotten at their
+ * duration, or by a standby as soon; what was heard too late not expired before; of what is read back, copies
+ * settled at once, or not read, or what was seen not read; rows of others that bring back older times, or do
+ * not say that a silence was advised of; marks that do not wait for held, delivered or popped rows, or for
+ * the walk of all rows; rows of silence that wait for the next batch; forgotten values not told; gaps counted
+ * as heard, records not adopted. The rest is left to test_sampler.c: what comes of messages that the source
+ * has lost, and snapshots that leave out held rows under a mark.
  *
  * SIM_SEED is the first seed, SIM_RUNS how many follow from it (one, with a seed given): `make sampler-sim
  * RUNS=… SEED=…`. SIM_TRACE shows what happens.
