@@ -443,6 +443,12 @@ nats_conn_free(struct nats_conn **cp)
 	conn_leave(c);
 }
 
+struct event_base *
+nats_conn_base(const struct nats_conn *c)
+{
+	return c->base;
+}
+
 bool
 nats_conn_is_up(const struct nats_conn *c)
 {

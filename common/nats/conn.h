@@ -96,6 +96,9 @@ void nats_conn_write_until(struct nats_conn *c, struct mono end);
 /* Ends the subscription that answers come to, if no request is out; the next request makes it again. */
 void nats_conn_release_inbox(struct nats_conn *c);
 
+/* For timers of whoever works on the connection. */
+struct event_base *nats_conn_base(const struct nats_conn *c);
+
 bool nats_conn_is_up(const struct nats_conn *c);
 const struct nats_server_info *nats_conn_info(const struct nats_conn *c); /* valid while up */
 /* Server at least this version; false while down. */
