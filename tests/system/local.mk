@@ -11,10 +11,12 @@ EXTRA_DIST += \
 	tests/system/conftest.py \
 	tests/system/soak.py \
 	tests/system/lib/__init__.py \
+	tests/system/lib/advisories.py \
 	tests/system/lib/audit.py \
 	tests/system/lib/bucket.py \
 	tests/system/lib/certs.py \
 	tests/system/lib/gopeer.py \
+	tests/system/lib/gossip.py \
 	tests/system/lib/nats.py \
 	tests/system/lib/nkeys.py \
 	tests/system/lib/nodes.py \
@@ -23,6 +25,7 @@ EXTRA_DIST += \
 	tests/system/lib/proc.py \
 	tests/system/lib/proxy.py \
 	tests/system/lib/replicator.py \
+	tests/system/lib/sampling.py \
 	tests/system/lib/server.py \
 	tests/system/lib/writer.py \
 	tests/system/test_bucket.py \
@@ -43,6 +46,7 @@ EXTRA_DIST += \
 	tests/system/test_reload.py \
 	tests/system/test_role.py \
 	tests/system/test_sampling.py \
+	tests/system/test_sampling_faults.py \
 	tests/system/test_sampling_verbs.py \
 	tests/system/test_source.py \
 	tests/system/test_start.py \
