@@ -20,6 +20,7 @@ worker_unit_tests = \
 	test_recall_plan \
 	test_refusal \
 	test_sampler \
+	test_sampler_rows \
 	test_sampler_sim \
 	test_sentlist \
 	test_seqset \
@@ -99,9 +100,13 @@ test_refusal_SOURCES = tests/unit/test_refusal.c $(unit_sources)
 test_refusal_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_refusal_LDADD = $(WORKER_UNIT_LDADD)
 
-test_sampler_SOURCES = tests/unit/test_sampler.c $(unit_sources)
+test_sampler_SOURCES = tests/unit/test_sampler.c tests/unit/sampler_fixture.h $(unit_sources)
 test_sampler_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_sampler_LDADD = $(WORKER_UNIT_LDADD)
+
+test_sampler_rows_SOURCES = tests/unit/test_sampler_rows.c tests/unit/sampler_fixture.h $(unit_sources)
+test_sampler_rows_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_sampler_rows_LDADD = $(WORKER_UNIT_LDADD)
 
 test_sampler_sim_SOURCES = tests/unit/test_sampler_sim.c tests/unit/sampler_sim.h \
 	tests/unit/sampler_sim_model.c $(unit_sources)

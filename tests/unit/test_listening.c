@@ -207,6 +207,7 @@ START_TEST(a_note_that_goes_on_changes_no_time)
 	to_s(251, true);
 	edition = l.edition;
 	listening_restore(&l, &n);
+	ck_assert(!l.on);
 	ck_assert_uint_ne(l.edition, edition);
 	edition = l.edition;
 	then = listening_at(&l, at_s(80));
