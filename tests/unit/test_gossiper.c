@@ -464,6 +464,26 @@ START_TEST(without_a_leader_a_standby_answers)
 }
 END_TEST
 
+START_TEST(who_led_gives_no_position_with_a_snapshot)
+{
+	struct node a, c;
+
+	node_begin(&a);
+	lead(&a);
+	plain_table_change(a.sampler, 1, wall_ms(), 1);
+	ck_assert(gossiper_flush(a.gossiper));
+	gossiper_follow(a.gossiper);
+	ck_assert_uint_eq(position(&a), 1);
+	/* Rows of it may wait for advisories. */
+	node_begin(&c);
+	ck_assert(RUN_UNTIL(base, 3000, figures(&c).taken == 1));
+	ck_assert(has(&c, 1));
+	ck_assert_uint_eq(position(&c), 0);
+	node_end(&a);
+	node_end(&c);
+}
+END_TEST
+
 static void
 send_offer(struct node *n, const struct got *question, const char *nonce, bool leader)
 {
@@ -918,6 +938,7 @@ unit_suite(void)
 	tcase_add_test(tc, a_missed_number_is_made_up_for);
 	tcase_add_test(tc, snapshots_that_bring_nothing_get_rare);
 	tcase_add_test(tc, without_a_leader_a_standby_answers);
+	tcase_add_test(tc, who_led_gives_no_position_with_a_snapshot);
 	tcase_add_test(tc, the_leaders_offer_is_preferred);
 	tcase_add_test(tc, a_leader_that_joins_gets_what_others_know);
 	tcase_add_test(tc, answers_go_to_inboxes_alone);
