@@ -408,6 +408,8 @@ locate_done(void *arg, struct locate_result *result)
 	struct replicator *r = arg;
 	struct locate_result kept = *result; /* freed with the locate by replicator_enter() */
 
+	if (r->sampling != NULL && !kept.rewound)
+		sampling_remember(r); /* of the streams as they were */
 	take_streams(r, &kept);
 	report_findings(r, &kept);
 	if (kept.position.outcome == POSITION_HALT) {
@@ -425,8 +427,6 @@ locate_done(void *arg, struct locate_result *result)
 		 (unsigned long long)kept.position.start.target_seq, kept.position.text);
 	if (!r->proven_before)
 		r->first_start = kept.position.configured_start;
-	if (r->sampling != NULL && !kept.rewound)
-		sampling_remember(r);
 	restart_pipeline(r, &kept);
 	if (r->sampling != NULL)
 		sampling_located(r, &kept);

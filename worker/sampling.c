@@ -259,8 +259,10 @@ sampling_make(struct replicator *r, struct error *e)
 	strbuf_init(&s->last_note);
 	s->inspector = inspect_new(c, e);
 	s->values = s->inspector != NULL ? copy_value_new(r->topic, e) : NULL;
-	if (s->values == NULL)
+	if (s->values == NULL) {
+		sampling_free(r);
 		return -1;
+	}
 	s->value_line = copy_value_needs_line(r->topic);
 	s->sampler = make_sampler(r);
 	make_advisor(r);
@@ -340,19 +342,26 @@ names_advisory(const struct replicator *r, const char *text)
 	return found;
 }
 
+/* An answer to another node that joins is all that we publish there to an inbox. */
+static bool
+names_gossip(const struct replicator *r, const char *text)
+{
+	return r->sampling->gossiper != NULL &&
+	       (strstr(text, GOSSIP_SUBJECT_PREFIX) != NULL || strstr(text, "_INBOX.") != NULL);
+}
+
 bool
 sampling_takes_error(struct replicator *r, const char *text)
 {
 	struct sampling *s = r->sampling;
 
-	if (strstr(text, GOSSIP_SUBJECT_PREFIX) != NULL && s->gossiper != NULL) {
+	if (s->gossiper != NULL)
 		gossiper_async_error(s->gossiper, text);
-		return true;
-	}
-	if (!names_advisory(r, text))
+	if (!names_gossip(r, text) && !names_advisory(r, text))
 		return false;
-	if (!s->error_told)
-		log_warn("replicator", "%s; allow the replicator's user to advise", text);
+	if (!s->error_told && strstr(text, GOSSIP_SUBJECT_PREFIX) == NULL)
+		log_warn("replicator", "%s; allow the replicator's user to advise, and to answer other nodes",
+			 text);
 	s->error_told = true;
 	return true;
 }

@@ -22,12 +22,13 @@ enum {
 static bool
 whole_of(const struct replicator *r, struct sample_note *note)
 {
-	if (r->lead.leads) {
+	if (r->sampling->ready) {
 		note->source_created_ns = r->source_stream.created_ns;
 		note->target_created_ns = r->target_stream.created_ns;
-		return r->sampling->ready;
+		return true;
 	}
-	return r->sampling->gossiper != NULL && gossiper_position(r->sampling->gossiper, note);
+	return !r->lead.leads && r->sampling->gossiper != NULL &&
+	       gossiper_position(r->sampling->gossiper, note);
 }
 
 static void

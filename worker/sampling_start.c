@@ -83,6 +83,8 @@ sampling_located(struct replicator *r, const struct locate_result *result)
 {
 	struct sampling *s = r->sampling;
 
+	if (!result->rewound && s->have_known && s->known.source_created_ns != r->source_stream.created_ns)
+		sampler_drop(s->sampler); /* its sequences are of another stream */
 	sampler_rewind(s->sampler, pipeline_source_seq(r->pipeline), pipeline_floor(r->pipeline));
 	if (result->rewound)
 		return;
