@@ -28,6 +28,7 @@ EXTRA_DIST += \
 	tests/system/lib/sampling.py \
 	tests/system/lib/server.py \
 	tests/system/lib/writer.py \
+	tests/system/test_advisories.py \
 	tests/system/test_bucket.py \
 	tests/system/test_cluster.py \
 	tests/system/test_commands.py \
@@ -36,6 +37,7 @@ EXTRA_DIST += \
 	tests/system/test_copy.py \
 	tests/system/test_election.py \
 	tests/system/test_go_peer.py \
+	tests/system/test_gossip.py \
 	tests/system/test_harness.py \
 	tests/system/test_heartbeat.py \
 	tests/system/test_kill.py \
