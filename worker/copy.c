@@ -252,6 +252,27 @@ remember_subject(struct replicator *r, const char *subject)
 		snprintf(r->last_subject, sizeof r->last_subject, "%s", subject);
 }
 
+/* What was offered before: settled, or in flight. */
+static void
+came_again(struct replicator *r, const struct nats_message *m, const struct jsack *ack)
+{
+	r->stats.counter[COUNTER_REDELIVERED_MSGS]++;
+	if (r->sampling != NULL)
+		sampling_replay(r, m, ack);
+	source_settled(r->source, pipeline_source_seq(r->pipeline));
+}
+
+static void
+note_delivery(struct replicator *r, const struct jsack *ack, int64_t stored_ms)
+{
+	poll_gap(r, ack);
+	r->pending = ack->pending;
+	r->pending_known = true;
+	r->last_stored_ms = stored_ms;
+	if (ack->stream_seq > r->source_last)
+		r->source_last = ack->stream_seq;
+}
+
 void
 copy_message(void *arg, const struct nats_message *m, const struct jsack *ack)
 {
@@ -262,18 +283,10 @@ copy_message(void *arg, const struct nats_message *m, const struct jsack *ack)
 	r->stats.counter[COUNTER_RECEIVED_MSGS]++;
 	r->stats.counter[COUNTER_RECEIVED_BYTES] += m->headers_len + m->data_len;
 	if (c.seq <= pipeline_offered_seq(r->pipeline)) {
-		r->stats.counter[COUNTER_REDELIVERED_MSGS]++;
-		if (r->sampling != NULL)
-			sampling_replay(r, m, ack);
-		source_settled(r->source, pipeline_source_seq(r->pipeline));
+		came_again(r, m, ack);
 		return;
 	}
-	poll_gap(r, ack);
-	r->pending = ack->pending;
-	r->pending_known = true;
-	r->last_stored_ms = c.stored_ms;
-	if (c.seq > r->source_last)
-		r->source_last = c.seq;
+	note_delivery(r, ack, c.stored_ms);
 	if (passes_over(r, m, c.seq, c.stored_ms) ||
 	    (r->sampling != NULL && sampling_skips(r, m, c.seq, c.stored_ms)) || is_done_already(r, c.seq)) {
 		pipeline_skip(r->pipeline, c.seq);

@@ -402,6 +402,26 @@ replicator_recalled(struct replicator *r)
 		start_source(r);
 }
 
+/* The proven position is ours from here on. */
+static void
+adopt_position(struct replicator *r, const struct locate_result *result)
+{
+	if (!r->proven_before)
+		r->first_start = result->position.configured_start;
+	restart_pipeline(r, result);
+	if (r->sampling != NULL)
+		sampling_located(r, result);
+	remember(r, &result->position.start);
+	if (!result->rewound) {
+		r->presettled = result->position.presettled;
+		others_forget_pairs(r);
+	}
+	r->others_seen = false;
+	r->apply_resume = false;
+	r->checkpoint_dirty = true;
+	progress_checkpoint_now(r);
+}
+
 static void
 locate_done(void *arg, struct locate_result *result)
 {
@@ -425,20 +445,7 @@ locate_done(void *arg, struct locate_result *result)
 	log_info("replicator", "copying from source sequence %llu, target sequence %llu: %s",
 		 (unsigned long long)kept.position.start.source_seq + 1,
 		 (unsigned long long)kept.position.start.target_seq, kept.position.text);
-	if (!r->proven_before)
-		r->first_start = kept.position.configured_start;
-	restart_pipeline(r, &kept);
-	if (r->sampling != NULL)
-		sampling_located(r, &kept);
-	remember(r, &kept.position.start);
-	if (!kept.rewound) {
-		r->presettled = kept.position.presettled;
-		others_forget_pairs(r);
-	}
-	r->others_seen = false;
-	r->apply_resume = false;
-	r->checkpoint_dirty = true;
-	progress_checkpoint_now(r);
+	adopt_position(r, &kept);
 	if (r->sampling == NULL || r->want_drain || r->want_pause) {
 		replicator_recalled(r);
 		return;
