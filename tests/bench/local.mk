@@ -1,7 +1,7 @@
 # Benchmarks (`make bench`, some minutes; BENCH_ARGS='--only speed --json figures.json'), and the link with
 # delay and faults that the system tests use too.
 
-EXTRA_DIST += tests/bench/run.py tests/bench/elections.py
+EXTRA_DIST += tests/bench/run.py tests/bench/elections.py tests/bench/sampling.py
 
 check_PROGRAMS += tests/bench/delay_proxy
 tests_bench_delay_proxy_SOURCES = tests/bench/delay_proxy.c

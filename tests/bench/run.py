@@ -23,6 +23,7 @@ from elections import Elections, memory_mb  # noqa: E402
 from lib import proxy, replicator, server, writer  # noqa: E402
 from lib.proc import wait_until  # noqa: E402
 from lib.replicator import topic  # noqa: E402
+from sampling import Sampling  # noqa: E402
 
 Row = collections.namedtuple("Row", "name what value unit must aim at_most detail")
 TICK = os.sysconf("SC_CLK_TCK")
@@ -45,7 +46,7 @@ def fill(client, stream, count, size, subjects=100):
                         timeout=60)
 
 
-class Bench(Elections):
+class Bench(Elections, Sampling):
     def __init__(self, args):
         self.repeat = args.repeat
         self.ttl, self.rounds_count = args.ttl, args.rounds
@@ -281,7 +282,7 @@ class Bench(Elections):
 
 
 PARTS = ("speed", "latency", "shared", "cluster", "far", "many", "kill", "failover", "bucket",
-         "election-cost", "partitions64")
+         "election-cost", "partitions64", "sampling")
 
 
 def has(client, stream, count):
