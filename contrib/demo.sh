@@ -1,5 +1,6 @@
-# What the demonstrations quickstart and three-nodes share: sourced by them, with $me set to their name.
-# Processes in `pids` are ended and the directory `dir` is removed when they end, however that is.
+# What the demonstrations quickstart, three-nodes and sampling-demo share: sourced by them, with $me set to
+# their name. Processes in `pids` are ended and the directory `dir` is removed when they end, however that
+# is.
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${BUILD_DIR:-$top/build/quickstart}
@@ -54,6 +55,27 @@ build()
 program()
 {
 	"$build/stream-replicator" "$@"
+}
+
+# Starts a server on a port that it chooses itself, and says which.
+start_server() # name
+{
+	local name=$1 ports="$dir/$1-ports"
+	mkdir -p "$ports"
+	"$server" -a 127.0.0.1 -p -1 -n "$name" -js -sd "$dir/$name" --ports_file_dir "$ports" \
+		>"$dir/$name.log" 2>&1 &
+	pids+=($!)
+	local i file
+	for ((i = 0; i < 100; i++)); do
+		file=$(find "$ports" -name '*.ports')
+		if [ -n "$file" ] && port=$(sed -n 's/.*nats:\/\/127\.0\.0\.1:\([0-9]*\).*/\1/p' "$file") && [ "$port" ]; then
+			return 0
+		fi
+		sleep 0.1
+	done
+	echo "$me: $server does not start:" >&2
+	cat "$dir/$name.log" >&2
+	return 1
 }
 
 # ---- the other end of a NATS connection: bash can open it, and the protocol is text ------------------

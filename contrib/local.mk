@@ -3,5 +3,6 @@ EXTRA_DIST += \
 	contrib/demo.sh \
 	contrib/install-deps \
 	contrib/quickstart \
+	contrib/sampling-demo \
 	contrib/test-all \
 	contrib/three-nodes
