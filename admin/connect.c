@@ -474,7 +474,7 @@ check_ends(struct check *c, struct event_base *base)
 		try_source(c);
 	}
 	check_target(c, base);
-	connect_sampling(t, c->source, c->target, &c->problems);
+	connect_sampling(t, c->source, c->have_source ? &c->source_stream : NULL, c->target, &c->problems);
 	if (c->have_source && c->target != NULL)
 		say_amount(c);
 }

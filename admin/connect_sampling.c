@@ -14,6 +14,7 @@
 #include "common/advisory.h"
 #include "common/array.h"
 #include "common/gossip.h"
+#include "common/nats/fit.h"
 #include "common/subject.h"
 
 #define NEVER_STORED "Nats-Expected-Stream: stream-replicator check\r\n"
@@ -55,7 +56,41 @@ check_reading_back(struct sampling_check *c)
 				    "without it what was copied last is not known after a crash");
 }
 
+/* Whether the topic copies messages of that subject, where its stream stores them. */
+static bool
+is_copied(const struct conf_topic *t, const char *subject)
+{
+	bool copied = t->filter_count == 0;
+
+	for (size_t i = 0; i < t->filter_count; i++)
+		copied = copied || subject_matches(t->filter_subjects[i], subject);
+	return copied;
+}
+
 /* ---- gossip ---------------------------------------------------------------------------------------- */
+
+/* Each second a message at least, which is copied, and for many inspectors a sender of its own. */
+static void
+judge_gossip(struct sampling_check *c, const struct jsapi_stream *stream)
+{
+	static const char *const suffixes[] = {"", ".position"};
+	const struct conf_topic *t = c->topic;
+	bool found = false;
+
+	for (size_t i = 0; i < array_len(suffixes) && !found; i++) {
+		struct strbuf subject;
+
+		strbuf_init(&subject);
+		gossip_subject(t->stream, t->key, suffixes[i], &subject);
+		found = fit_takes_subject(stream, subject.data) && is_copied(t, subject.data);
+		if (found)
+			connect_problem(c->problems,
+					"source: stream %s, which is copied, stores the topic's own gossip "
+					"(%s): take that out of its subjects, or set filter_subject",
+					t->stream, subject.data);
+		strbuf_fini(&subject);
+	}
+}
 
 static void
 try_gossip(struct sampling_check *c, const char *suffix)
@@ -102,11 +137,8 @@ judge_stream(struct sampling_check *c, const char *subject, const char *stream)
 {
 	const struct conf_topic *t = c->topic;
 	bool source = t->sampling.advisory.cluster == ADVISORY_SOURCE;
-	bool taken = t->filter_count == 0;
 
-	for (size_t i = 0; i < t->filter_count; i++)
-		taken = taken || subject_matches(t->filter_subjects[i], subject);
-	if (source && taken && strcmp(stream, t->stream) == 0)
+	if (source && is_copied(t, subject) && strcmp(stream, t->stream) == 0)
 		connect_problem(c->problems,
 				"source: stream %s, which is copied, stores the topic's own advisories (%s): "
 				"change subject in section advisory, or set filter_subject",
@@ -182,8 +214,8 @@ check_advisories(struct sampling_check *c)
 /* ---- whole ----------------------------------------------------------------------------------------- */
 
 void
-connect_sampling(const struct conf_topic *topic, struct session *source, struct session *target,
-		 unsigned *problems)
+connect_sampling(const struct conf_topic *topic, struct session *source, const struct jsapi_stream *stream,
+		 struct session *target, unsigned *problems)
 {
 	struct sampling_check c = {.topic = topic, .session = source, .problems = problems};
 
@@ -191,6 +223,8 @@ connect_sampling(const struct conf_topic *topic, struct session *source, struct 
 		return;
 	if (topic->sampling.gossip && source != NULL)
 		check_gossip(&c);
+	if (topic->sampling.gossip && stream != NULL)
+		judge_gossip(&c, stream);
 	c.session = target;
 	if (target != NULL)
 		check_reading_back(&c);

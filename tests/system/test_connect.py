@@ -194,6 +194,17 @@ def test_advisories_among_what_is_copied(scene, source, target):
 GOSSIP = "choria.stream-replicator.sync.S.t"
 
 
+@pytest.mark.parametrize("subjects", ["choria.>", GOSSIP, GOSSIP + ".*"])
+def test_gossip_among_what_is_copied(scene, source, target, subjects):
+    """Each word of it would be copied, and be gossip again where it names a sender."""
+    with source.client() as s:
+        s.update_stream("S", subjects=["s.>", subjects])
+    config = dict(SAMPLED, gossip=True)
+    refused(scene.prepare({"t": topic(source, target, **config)}), "stores the topic's own gossip", GOSSIP)
+    assert "PROBLEM" not in connect(scene.prepare({"t": topic(source, target, **SAMPLED)}))
+    assert "PROBLEM" not in connect(scene.prepare({"t": topic(source, target, filter_subject="s.>", **config)}))
+
+
 @pytest.mark.parametrize("direction, right", [
     ("publish", GOSSIP), ("publish", GOSSIP + ".position"), ("subscribe", GOSSIP),
     ("subscribe", GOSSIP + ".snapshot"), ("publish", "adv.expire")])
