@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "common/advisory.h"
+#include "common/array.h"
+#include "common/gossip.h"
 #include "common/json_scan.h"
 #include "common/sample_value.h"
 #include "common/subject.h"
@@ -130,6 +132,19 @@ fill_pattern(const char *pattern, struct strbuf *out)
 	return 0;
 }
 
+/* Where servers and clients listen for their own: a sender whose value ends such a subject would give orders.
+ */
+static bool
+belongs_to_others(const char *text)
+{
+	static const char *const theirs[] = {"$", "_INBOX.", GOSSIP_SUBJECT_PREFIX};
+
+	for (size_t i = 0; i < array_len(theirs); i++)
+		if (strncmp(text, theirs[i], strlen(theirs[i])) == 0)
+			return true;
+	return false;
+}
+
 static int
 parse_advisory_subject(const struct conf_option *o, const char *text, void *base, struct error *e)
 {
@@ -146,6 +161,9 @@ parse_advisory_subject(const struct conf_option *o, const char *text, void *base
 		rc = error_set(
 		    e, ERR_CONFIG,
 		    "no valid subject: words between dots, none empty, without blanks and wildcards");
+	else if (belongs_to_others(text))
+		rc = error_set(e, ERR_CONFIG,
+			       "in front want words of your own, not $, _INBOX. or " GOSSIP_SUBJECT_PREFIX);
 	strbuf_fini(&filled);
 	return rc != 0 ? -1 : conf_value_set_text(o, text, base);
 }
