@@ -99,8 +99,10 @@ sampling_listen(struct replicator *r)
 void
 sampling_phase_changed(struct replicator *r)
 {
-	if (r->phase != PHASE_RECALLING)
+	if (r->phase != PHASE_RECALLING) {
+		nats_request_cancel(&r->sampling->first_request);
 		recall_cancel(&r->sampling->recall);
+	}
 	sampling_listen(r);
 }
 
@@ -281,6 +283,7 @@ sampling_free(struct replicator *r)
 
 	if (s == NULL)
 		return;
+	nats_request_cancel(&s->first_request);
 	recall_cancel(&s->recall);
 	timers[0] = s->tick_timer;
 	timers[1] = s->rows_timer;

@@ -45,6 +45,7 @@ struct sampling {
 	bool wanted; /* to be recalled before the source is started */
 	bool ready;  /* it is whole up to the position */
 	struct recall_plan plan;
+	struct nats_request *first_request; /* for the first message to come */
 	struct recall *recall;
 	uint64_t replay_at;   /* messages up to here were seen, when it comes to the replay */
 	struct mono replayed; /* when the last one came */

@@ -12,6 +12,7 @@
  * advised but what the recall finds, nothing is gossiped, and no note is written: the old one stays good.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/log.h"
@@ -129,7 +130,7 @@ recall_done(void *arg, const char *failure, uint64_t copies)
 }
 
 static void
-begin_recall(struct replicator *r)
+read_target(struct replicator *r)
 {
 	static const struct recall_callbacks callbacks = {copy_recalled, recall_progress, recall_done};
 	const struct ask_end end = {r->target_conn, r->topic->target_domain};
@@ -146,14 +147,67 @@ begin_recall(struct replicator *r)
 	};
 	struct error e;
 
-	if (!s->plan.read) {
-		s->wanted = false;
-		replicator_recalled(r);
-		return;
-	}
 	s->recall = recall_start(&end, &request, &callbacks, r, &e);
 	if (s->recall == NULL)
 		replicator_hold(r, WORKER_COPYING, "reading back what was copied: %s", e.text);
+}
+
+/* The first message to be judged may have waited for long, while others wrote to the target: what was copied
+ * within a duration before it counts. */
+static void
+first_arrived(void *arg, enum nats_request_result result, const struct nats_message *m)
+{
+	struct replicator *r = arg;
+	struct sampling *s = r->sampling;
+	struct jsapi_stored stored = {0};
+	struct jsapi_error err;
+	struct error e;
+	int64_t since_ms;
+
+	s->first_request = NULL;
+	if (result != NATS_REPLY) {
+		replicator_hold(r, WORKER_COPYING, "reading the source's next message: %s",
+				ask_failure_text(result));
+		return;
+	}
+	if (jsapi_read_stored(m->data, m->data_len, &stored, &err, &e) == 0) { /* else there is none */
+		since_ms = stored.stored_ns / 1000000 - r->topic->sampling.duration_ms;
+		if (since_ms < s->plan.since_ms)
+			s->plan.since_ms = since_ms > 0 ? since_ms : 1;
+		jsapi_stored_fini(&stored);
+	}
+	read_target(r);
+}
+
+static void
+ask_first(struct replicator *r)
+{
+	const struct ask_end end = {r->source_conn, r->topic->source_domain};
+	char body[80];
+	struct error e;
+	int len;
+
+	len = snprintf(body, sizeof body, "{\"seq\":%" PRIu64 ",\"next_by_subj\":\">\"}",
+		       pipeline_source_seq(r->pipeline) + 1);
+	r->sampling->first_request =
+	    ask_api(&end, body, (size_t)len, first_arrived, r, &e, "STREAM.MSG.GET.%s", r->topic->stream);
+	if (r->sampling->first_request == NULL)
+		replicator_hold(r, WORKER_COPYING, "reading the source's next message: %s", e.text);
+}
+
+static void
+begin_recall(struct replicator *r)
+{
+	struct sampling *s = r->sampling;
+
+	if (!s->plan.read) {
+		s->wanted = false;
+		replicator_recalled(r);
+	} else if (s->plan.since_ms != 0) {
+		ask_first(r);
+	} else {
+		read_target(r);
+	}
 }
 
 /* All that was ever heard was heard now. */

@@ -270,6 +270,30 @@ def test_state_deleted_while_it_is_down(scene, source, target):
     assert len(adv.of("new")) == 300
 
 
+@pytest.mark.parametrize("gone", [False, True], ids=["there", "gone"])
+def test_state_lost_with_a_backlog(scene, source, target, gone):
+    """What waits is older than the last duration, and so is what was copied: it is read back all the same, though
+    others write to the target meanwhile. Also if the last message that was settled is gone."""
+    with target.client() as t:
+        t.create_stream("FLEET", ["s.>", "other.>"])
+    last = tell(source, waves(50, 1))
+    r = sampled(scene, source, target, "2s", target_stream="FLEET", target_writers="shared")
+    r.wait_committed(last)
+    r.kill()
+    delete_state(r)
+    last = tell(source, waves(50, 1, first=1))
+    with source.client() as c:
+        said = c.read_stream("S")
+        if gone:
+            c.purge("S", seq=51)
+    time.sleep(3)
+    tell(target, [(f"other.{i}", b"x", b"") for i in range(100)])
+    r.start()
+    r.wait_committed(last)
+    assert len(check_sampled(source, target, Rules(2), target_stream="FLEET", shared=True, foreign_ok=True,
+                             said=said).copies) == 50
+
+
 def test_rows_say_what_happened(scene, source, target):
     last = tell(source, [*waves(3, 1), say("n1", 1, size=80)])
     r = sampled(scene, source, target, "10m", size_trigger=1)
