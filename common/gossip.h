@@ -2,10 +2,12 @@
  * Gossip about last-seen values: its subjects, the item that existing peers read and write, and what nodes of
  * this program say to each other besides. Pure.
  *
- *     choria.stream-replicator.sync.<stream>.<topic>            items, one JSON object a message
- *     choria.stream-replicator.sync.<stream>.<topic>.position   each second: up to where a leader's items are
- * whole choria.stream-replicator.sync.<stream>.<topic>.snapshot   requests of nodes that join
- *     choria.stream-replicator.sync.<stream>.<topic>.snapshot.<nonce>.<token>   requests for a page
+ * The subject is choria.stream-replicator.sync.<stream>.<topic> for items, one JSON object a message, and
+ * with
+ *
+ * - .position behind it each second: up to where a leader's items are whole;
+ * - .snapshot for requests of nodes that join;
+ * - .snapshot.<nonce>.<token> for requests for a page.
  *
  * Everything that comes from the network is checked; unknown fields are passed over.
  */

@@ -11,17 +11,20 @@
  * nodes: the same, by gossip.
  *
  * What happens next, when
- *   the worker or its machine dies     the next one loads the rows, reads back the copies behind the note
- * from the target, and hears again what the source holds between the note and the position
- * (sampling_start.c): then it knows what this one knew state.db is lost                   the supervisor says
- * so, and all rows are sent anew; a worker that starts without reads the copies of the last inspect_duration
- *   a rewind                           what is in flight is dropped and judged again when it comes again;
- * what was sent stays sent (must_copy), whatever the rules say now leadership is lost                 what is
- * in flight is dropped; the table stays, and follows by gossip leadership is gained               as after a
- * death, from the better of the own note and the gossip's the target is another one          nothing was
- * copied to it: the times of copies are forgotten what was said cannot be heard again (work queues, or too
- * much of it)  nobody counts as silent for longer than since now supervisor, disk, gossip, advisories do not
- * work   copying does not wait for them
+ *
+ * - the worker or its machine dies: the next one loads the rows, reads back the copies behind the note from
+ * the target, and hears again what the source holds between the note and the position (sampling_start.c):
+ * then it knows what this one knew;
+ * - state.db is lost: the supervisor says so, and all rows are sent anew; a worker that starts without reads
+ *   the copies of the last inspect_duration;
+ * - a rewind: what is in flight is dropped and judged again when it comes again; what was sent stays sent
+ *   (must_copy), whatever the rules say now;
+ * - leadership is lost: what is in flight is dropped; the table stays, and follows by gossip;
+ * - leadership is gained: as after a death, from the better of the own note and the gossip's;
+ * - the target is another one: nothing was copied to it, the times of copies are forgotten;
+ * - what was said cannot be heard again (work queues, or too much of it): nobody counts as silent for longer
+ *   than since now;
+ * - supervisor, disk, gossip, advisories do not work: copying does not wait for them.
  *
  * Only a leader whose table is whole (`ready`) raises timeouts, gossips and writes notes.
  */

@@ -2,10 +2,11 @@
  * What a sampled topic does between a position that was proven and its first new message; part of the
  * replicator.
  *
- *   forget     the times of copies, where the target is another one
- *   recall     the copies behind the note are read back from the target (phase RECALLING)
- *   replay     the source is started behind the note; messages up to the position are seen and nothing else,
- * or judged once more where the target cannot be read ready      the table is whole up to the position
+ * - forget: the times of copies, where the target is another one;
+ * - recall: the copies behind the note are read back from the target (phase RECALLING);
+ * - replay: the source is started behind the note; messages up to the position are seen and nothing else, or
+ *   judged once more where the target cannot be read;
+ * - ready: the table is whole up to the position.
  *
  * A rewind on the way changes nothing of that: what was read counts, the rest is read when the source is
  * started again. A failure begins the recall again, which finds the same. Until it is ready nothing is
