@@ -152,6 +152,18 @@ load_advisory(void *arg, const struct proto_advisory *row)
 	advisor_load(arg, row);
 }
 
+/* A note that makes no sense is none: its rows and the outbox are good without it. */
+static bool
+understand_note(const char *text, struct sample_note *note)
+{
+	struct error e = ERROR_INIT;
+
+	if (sample_note_read(text, strlen(text), note, &e) == 0)
+		return true;
+	log_warn("replicator", "state.db: %s; the target is read instead", e.text);
+	return false;
+}
+
 /* Reads the note that goes with the rows; *have false: there is none. */
 static int
 load_note(struct state_reader *reader, const char *topic, struct sample_note *note, bool *have,
@@ -165,10 +177,7 @@ load_note(struct state_reader *reader, const char *topic, struct sample_note *no
 	strbuf_addf(&key, "sampled:%s", topic);
 	status = state_reader_meta(reader, key.data, &text, e);
 	strbuf_fini(&key);
-	*have = status == 0 && text != NULL;
-	if (*have)
-		status = sample_note_read(text, strlen(text), note, e);
-	*have = *have && status == 0;
+	*have = status == 0 && text != NULL && understand_note(text, note);
 	free(text);
 	return status;
 }

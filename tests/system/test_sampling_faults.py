@@ -270,6 +270,28 @@ def test_state_deleted_while_it_is_down(scene, source, target):
     assert len(adv.of("new")) == 300
 
 
+def test_note_that_makes_no_sense(scene, source, target):
+    """It is as if there were none; what lies beside it in the file counts."""
+    adv = Reader(target)
+    r = sampled(scene, source, target, duration="1h", advisory=advisory("target"))
+    r.wait_committed(tell(source, waves(20, 2)))
+    adv.wait("new", count=20)
+    assert r.stop() == 0
+    db = sqlite3.connect(os.path.join(r.state_dir, "state.db"))
+    with db:
+        assert db.execute("UPDATE meta SET value = '{' WHERE key = 'sampled:t'").rowcount == 1
+        db.execute("INSERT INTO advisory_outbox (topic, id, subject, body, tries, next_try) "
+                   "VALUES ('t', 'waits', 'adv.waits', ?, 0, 0)", (json.dumps({**adv.all()[0].body, "event_id": "waits"}),))
+        db.execute("UPDATE sample SET advised = 1 WHERE value = 'n3'")
+    db.close()
+    r.start()
+    r.wait_committed(tell(source, waves(20, 1)))
+    wait_until(lambda: "adv.waits" in [a.subject for a in adv.all()], 10, "the advisory that waits")
+    adv.wait("recover", value="n3")
+    assert adv.counts()["new", "n5"] == 1
+    r.wait_log("the target is read instead")
+
+
 @pytest.mark.parametrize("gone", [False, True], ids=["there", "gone"])
 def test_state_lost_with_a_backlog(scene, source, target, gone):
     """What waits is older than the last duration, and so is what was copied: it is read back all the same, though
