@@ -16,6 +16,7 @@
 
 #include "admin/advisory_rows.h"
 #include "admin/far_ends.h"
+#include "admin/load.h"
 #include "admin/stream_reader.h"
 #include "common/header.h"
 #include "common/subject.h"
@@ -224,16 +225,10 @@ run(struct advisories *a)
 int
 admin_advisories(const struct command *c)
 {
-	struct conf_errors errors = {0};
-	struct conf *conf = conf_load(c->config, &errors);
+	struct conf *conf = load_conf(c->config);
 	struct advisories a = {.command = c, .conf = conf};
-	int rc = COMMAND_EXIT_CONFIG;
+	int rc = conf != NULL ? run(&a) : COMMAND_EXIT_CONFIG;
 
-	for (size_t i = 0; i < errors.count; i++)
-		fprintf(stderr, "%s\n", errors.text[i]);
-	if (conf != NULL)
-		rc = run(&a);
-	conf_errors_fini(&errors);
 	conf_free(&conf);
 	return rc;
 }

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "common/conf.h"
+#include "admin/load.h"
 #include "common/proto.h"
 
 static int
@@ -26,15 +26,9 @@ show(const struct conf *c, const char *config_path, bool print)
 int
 admin_check(const char *config_path, bool print)
 {
-	struct conf_errors errors = {0};
-	struct conf *c = conf_load(config_path, &errors);
-	int rc = PROTO_EXIT_PERMANENT;
+	struct conf *c = load_conf(config_path);
+	int rc = c != NULL ? show(c, config_path, print) : PROTO_EXIT_PERMANENT;
 
-	for (size_t i = 0; i < errors.count; i++)
-		fprintf(stderr, "%s\n", errors.text[i]);
-	if (c != NULL)
-		rc = show(c, config_path, print);
 	conf_free(&c);
-	conf_errors_fini(&errors);
 	return rc;
 }

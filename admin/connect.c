@@ -20,6 +20,7 @@
 #include "admin/connect_election.h"
 #include "admin/connect_sampling.h"
 #include "admin/connect_say.h"
+#include "admin/load.h"
 #include "admin/session.h"
 #include "admin/values.h"
 #include "common/clock.h"
@@ -519,15 +520,9 @@ check_all(const struct conf *conf)
 int
 admin_check_connect(const char *config_path)
 {
-	struct conf_errors errors = {0};
-	struct conf *conf = conf_load(config_path, &errors);
-	int rc = COMMAND_EXIT_CONFIG;
+	struct conf *conf = load_conf(config_path);
+	int rc = conf != NULL ? check_all(conf) : COMMAND_EXIT_CONFIG;
 
-	for (size_t i = 0; i < errors.count; i++)
-		fprintf(stderr, "%s\n", errors.text[i]);
-	if (conf != NULL)
-		rc = check_all(conf);
-	conf_errors_fini(&errors);
 	conf_free(&conf);
 	return rc;
 }

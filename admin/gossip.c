@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "admin/far_ends.h"
+#include "admin/load.h"
 #include "admin/sample_rows.h"
 #include "admin/table.h"
 #include "common/clock.h"
@@ -186,6 +187,26 @@ find_ends(struct gossip *g)
 	free(found);
 }
 
+/* Nodes of such a topic keep what they know to themselves, which would look like silence here. */
+static void
+tell_of_quiet_topics(const struct conf *conf)
+{
+	const char *told = NULL;
+
+	for (size_t i = 0; i < conf->topic_count; i++) {
+		const struct conf_topic *t = &conf->topics[i];
+
+		if (t->sampling.inspect == INSPECT_NONE || t->sampling.gossip ||
+		    (told != NULL && strcmp(told, t->group) == 0))
+			continue;
+		told = t->group; /* its partitions follow */
+		fprintf(stderr,
+			"stream-replicator: topic \"%s\" is told of only with gossip = true or "
+			"leader_election_name\n",
+			told);
+	}
+}
+
 static void
 begin_listing(struct gossip *g)
 {
@@ -241,6 +262,7 @@ run(struct gossip *g)
 	g->base = event_base_new();
 	find_ends(g);
 	begin_listing(g);
+	tell_of_quiet_topics(g->conf);
 	if (nats_library_start(&g->error) == 0 && open_all(g) == 0)
 		listen_until_stopped(g);
 	if (g->error.code != ERR_NONE)
@@ -254,16 +276,10 @@ run(struct gossip *g)
 int
 admin_gossip(const struct command *c)
 {
-	struct conf_errors errors = {0};
-	struct conf *conf = conf_load(c->config, &errors);
+	struct conf *conf = load_conf(c->config);
 	struct gossip g = {.command = c, .conf = conf};
-	int rc = COMMAND_EXIT_CONFIG;
+	int rc = conf != NULL ? run(&g) : COMMAND_EXIT_CONFIG;
 
-	for (size_t i = 0; i < errors.count; i++)
-		fprintf(stderr, "%s\n", errors.text[i]);
-	if (conf != NULL)
-		rc = run(&g);
-	conf_errors_fini(&errors);
 	conf_free(&conf);
 	return rc;
 }

@@ -30,6 +30,8 @@ libsradmin_a_SOURCES = \
 	admin/gossip.h \
 	admin/listing.c \
 	admin/listing.h \
+	admin/load.c \
+	admin/load.h \
 	admin/pairing.c \
 	admin/pairing.h \
 	admin/sample_rows.c \

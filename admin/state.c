@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/load.h"
 #include "admin/sample_rows.h"
 #include "admin/table.h"
-#include "common/conf.h"
 #include "state/reader.h"
 
 struct state {
@@ -140,16 +140,12 @@ show(struct state *s)
 static int
 load_and_show(struct state *s)
 {
-	struct conf_errors errors = {0};
-	struct conf *conf = conf_load(s->command->config, &errors);
+	struct conf *conf = load_conf(s->command->config);
 	int rc = COMMAND_EXIT_CONFIG;
 
-	for (size_t i = 0; i < errors.count; i++)
-		fprintf(stderr, "%s\n", errors.text[i]);
 	s->conf = conf;
 	if (conf != NULL)
 		rc = show(s);
-	conf_errors_fini(&errors);
 	conf_free(&conf);
 	return rc;
 }

@@ -18,6 +18,7 @@
 
 #include "admin/command.h"
 #include "admin/compare.h"
+#include "admin/load.h"
 #include "admin/session.h"
 #include "admin/stream_reader.h"
 #include "admin/verify_report.h"
@@ -412,20 +413,16 @@ verify_topic(const struct conf *conf, const struct conf_topic *topic, uint64_t f
 int
 admin_verify(const char *config_path, const char *topic, uint64_t from, uint64_t to, bool json)
 {
-	struct conf_errors errors = {0};
-	struct conf *conf = conf_load(config_path, &errors);
+	struct conf *conf = load_conf(config_path);
 	const struct conf_topic *found = conf != NULL ? conf_find_topic(conf, topic) : NULL;
 	int rc = COMMAND_EXIT_CONFIG;
 
-	for (size_t i = 0; i < errors.count; i++)
-		fprintf(stderr, "%s\n", errors.text[i]);
 	if (found != NULL) {
 		rc = verify_topic(conf, found, from, to, json);
 	} else if (conf != NULL) {
 		fprintf(stderr, "stream-replicator: %s has no topic \"%s\"\n", config_path, topic);
 		rc = COMMAND_EXIT_FAILED;
 	}
-	conf_errors_fini(&errors);
 	conf_free(&conf);
 	return rc;
 }

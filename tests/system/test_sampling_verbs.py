@@ -148,7 +148,9 @@ def test_gossip(scene, source, target):
     assert found == {"topic": "t", "value": "a", "seen": "2026-01-31T12:00:00.000Z", "copied": None, "size": 12,
                      "advised": False}
     finish(child)
-    assert b"made no sense" in child.stderr.read()
+    said = child.stderr.read()
+    assert b"made no sense" in said
+    assert b'topic "t" is told of only with gossip = true' in said and b"plain" not in said
 
 
 def test_gossip_without_a_sampled_topic(scene, source, target):
