@@ -26,8 +26,10 @@ struct session {
 	struct nats_conn *conn;
 	struct ask_end end;
 	const char *label;
-	char reason[512];    /* why it is down */
-	char violation[512]; /* a right we lack, by the server's first word since we asked */
+	char reason[512];             /* why it is down */
+	char violation[512];          /* a right we lack, by the server's first word since we asked */
+	char marker[SUBJECT_MAX + 2]; /* in quotes, while it is asked: see ask_info() */
+	bool marker_refused;
 	session_watch_fn *watch;
 	void *watch_arg;
 
@@ -63,7 +65,9 @@ got_error(void *arg, const char *text)
 {
 	struct session *s = arg;
 
-	if (s->violation[0] == '\0')
+	if (s->marker[0] != '\0' && strstr(text, s->marker) != NULL)
+		s->marker_refused = true;
+	else if (s->violation[0] == '\0')
 		snprintf(s->violation, sizeof s->violation, "%s", text);
 }
 
@@ -248,23 +252,33 @@ session_publish(struct session *s, const char *subject, const char *header_lines
 	return request != NULL ? await(s, request, e) : -1;
 }
 
-/* Asks something harmless: the server answers in order, so that all that was published before is read when
- * the answer comes, and refused if it was to be. */
-static int
-ask_info(struct session *s, struct error *e)
+/*
+ * Asks something harmless: the server answers in order, so that all that was published before is read when
+ * the answer comes, and refused if it was to be. The right to ask this is one of those that a user may lack,
+ * and a refusal is as good as an answer; it is waited for, so that it is not taken for that of the next.
+ */
+static void
+ask_info(struct session *s)
 {
+	struct error e = ERROR_INIT;
 	struct nats_request *request;
 	struct strbuf reply;
-	int result = -1;
+	char subject[SUBJECT_MAX];
 
+	jsapi_subject(subject, sizeof subject, s->end.domain, "INFO");
+	snprintf(s->marker, sizeof s->marker, "\"%s\"", subject);
+	s->marker_refused = false;
 	strbuf_init(&reply);
 	s->reply = &reply;
 	s->waiting = true;
-	request = ask_api(&s->end, "", 0, answered, s, e, "INFO");
-	if (request != NULL)
-		result = await(s, request, e);
+	request = ask_api(&s->end, "", 0, answered, s, &e, "INFO");
+	while (request != NULL && s->waiting && !s->marker_refused)
+		turn(s);
+	if (request != NULL && s->waiting)
+		nats_request_cancel(&request);
+	s->waiting = false;
+	s->marker[0] = '\0';
 	strbuf_fini(&reply);
-	return result;
 }
 
 /* A refusal comes by way of a thread of the client library, which may be a little behind the answer. */
@@ -283,7 +297,7 @@ wait_for_violation(struct session *s)
 static int
 await_refusal(struct session *s, const char *subject, struct error *e)
 {
-	(void)ask_info(s, e);
+	ask_info(s);
 	wait_for_violation(s);
 	if (strstr(s->violation, subject) == NULL)
 		return 0;
@@ -326,11 +340,9 @@ session_try_subscribe(struct session *s, const char *subject, struct error *e)
 void
 session_flush(struct session *s)
 {
-	struct error e = ERROR_INIT;
-
 	s->violation[0] = '\0';
 	if (nats_conn_is_up(s->conn))
-		(void)ask_info(s, &e);
+		ask_info(s);
 }
 
 int

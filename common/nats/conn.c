@@ -262,16 +262,16 @@ static void
 take_news(struct nats_conn *c)
 {
 	struct nats_link *link = c->link;
-	bool lame_duck, servers_changed;
-	char text[256];
+	struct nats_link_news news;
 
-	nats_link_news(link, &lame_duck, &servers_changed, text, sizeof text);
+	nats_link_news(link, &news);
 	/* What is announced grows stale without the callback telling: look whenever there is a reason. */
-	if (servers_changed || lame_duck)
+	if (news.servers_changed || news.lame_duck)
 		take_announced(c);
-	if (*text != '\0' && c->callbacks.async_error != NULL)
-		c->callbacks.async_error(c->arg, text);
-	if (lame_duck && !c->freed && c->link == link)
+	for (size_t i = 0; i < news.error_count && c->callbacks.async_error != NULL; i++)
+		if (!c->freed && c->link == link) /* a callback may end it */
+			c->callbacks.async_error(c->arg, news.errors[i]);
+	if (news.lame_duck && !c->freed && c->link == link)
 		conn_lost(c, "the server is about to shut down (lame duck): moving to another one");
 }
 

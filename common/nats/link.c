@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/array.h"
 #include "common/nats/helper.h"
 #include "common/nats/options.h"
 #include "common/nats/reason.h"
@@ -94,7 +95,7 @@ on_lame_duck(natsConnection *nc, void *id)
 	pthread_mutex_lock(&lock);
 	link = find(id);
 	if (link != NULL) {
-		link->lame_duck = true;
+		link->news.lame_duck = true;
 		wake(link);
 	}
 	pthread_mutex_unlock(&lock);
@@ -109,10 +110,23 @@ on_servers_changed(natsConnection *nc, void *id)
 	pthread_mutex_lock(&lock);
 	link = find(id);
 	if (link != NULL) {
-		link->servers_changed = true;
+		link->news.servers_changed = true;
 		wake(link);
 	}
 	pthread_mutex_unlock(&lock);
+}
+
+/* Errors come in bunches: a server refuses each right that is asked for one by one. */
+static void
+add_error(struct nats_link_news *news, const char *text)
+{
+	size_t at = news->error_count;
+
+	if (at < array_len(news->errors))
+		news->error_count++;
+	else
+		at--;
+	snprintf(news->errors[at], sizeof news->errors[at], "%s", text);
 }
 
 static void
@@ -126,8 +140,7 @@ on_error(natsConnection *nc, natsSubscription *sub, natsStatus status, void *id)
 	pthread_mutex_lock(&lock);
 	link = find(id);
 	if (link != NULL) {
-		snprintf(link->async_error, sizeof link->async_error, "%s",
-			 text != NULL && *text != '\0' ? text : natsStatus_GetText(status));
+		add_error(&link->news, text != NULL && *text != '\0' ? text : natsStatus_GetText(status));
 		wake(link);
 	}
 	pthread_mutex_unlock(&lock);
@@ -320,14 +333,11 @@ nats_link_close(struct nats_link **linkp)
 }
 
 void
-nats_link_news(struct nats_link *link, bool *lame_duck, bool *servers_changed, char *text, size_t size)
+nats_link_news(struct nats_link *link, struct nats_link_news *out)
 {
 	pthread_mutex_lock(&lock);
-	*lame_duck = link->lame_duck;
-	*servers_changed = link->servers_changed;
-	snprintf(text, size, "%s", link->async_error);
-	link->lame_duck = link->servers_changed = false;
-	link->async_error[0] = '\0';
+	*out = link->news;
+	link->news = (struct nats_link_news){0};
 	pthread_mutex_unlock(&lock);
 }
 

@@ -14,6 +14,13 @@
 #include "common/nats/settings.h"
 #include "common/nats/tls_relay.h"
 
+/* What the library's own threads told of. */
+struct nats_link_news {
+	bool lame_duck, servers_changed;
+	size_t error_count;
+	char errors[8][256]; /* oldest first; where there were more, the last is the newest */
+};
+
 struct nats_link {
 	/* read by the thread, not changed while it runs */
 	uint64_t id; /* never used twice in a process */
@@ -37,8 +44,7 @@ struct nats_link {
 
 	/* guarded by the lock in link.c */
 	bool done, abandoned;
-	bool lame_duck, servers_changed;
-	char async_error[256];
+	struct nats_link_news news;
 	struct nats_link *next;
 };
 
@@ -57,8 +63,8 @@ bool nats_link_done(struct nats_link *link);
  */
 void nats_link_close(struct nats_link **link);
 
-/* News that the library's own threads left: read and reset. text gets the last error, "" for none. */
-void nats_link_news(struct nats_link *link, bool *lame_duck, bool *servers_changed, char *text, size_t size);
+/* Reads what is new, and forgets it. */
+void nats_link_news(struct nats_link *link, struct nats_link_news *out);
 
 /* What the library knows of why the connection closed, in words. */
 void nats_link_reason(struct nats_link *link, char *out, size_t size);

@@ -220,6 +220,30 @@ def test_a_right_of_sampling_lacks(scene, target, direction, right):
     refused(r, "source", "ermission", right)
 
 
+def test_each_right_of_sampling_lacks(scene, target):
+    """A user that may only what copying needs: each refusal is told, and none for another's."""
+    allowed = ", ".join('"%s"' % s for s in (
+        "$JS.API.STREAM.INFO.S", "$JS.API.STREAM.MSG.GET.S", "$JS.API.CONSUMER.INFO.S.*",
+        "$JS.API.CONSUMER.DURABLE.CREATE.S.t_S", "$JS.API.CONSUMER.CREATE.S.*", "$JS.API.CONSUMER.DELETE.S.*",
+        "$JS.API.CONSUMER.MSG.NEXT.S.*", "$JS.ACK.S.>"))
+    users = ('{ user: a, password: a, permissions: { publish: [%s], subscribe: ["_INBOX.>"] } }, '
+             '{ user: b, password: b }' % allowed)
+    source = scene.server(users=users, user="b", password="b")
+    with source.client() as s:
+        s.create_stream("S", "s.>")
+    r = scene.prepare({"t": {"stream": "S", "source_url": source.url_for(source.port, "a", "a"),
+                             "target_url": target.url, "gossip": True, "advisory": {"subject": "adv.%s"},
+                             **SAMPLED}})
+    done = r.command("check", "--connect")
+    told = [line for line in done.stdout.splitlines() if "PROBLEM" in line]
+    for suffix in ("", ".position", ".snapshot"):
+        for way in ("Publish", "Subscription"):
+            assert len([t for t in told if f'{way} to "{GOSSIP}{suffix}"' in t]) == 1, done
+    assert len([t for t in told if 'Publish to "_INBOX.' in t]) == 1, done
+    assert len([t for t in told if 'Publish to "adv.' in t]) == 4, done
+    assert len(told) == 11 and done.returncode == 1, done
+
+
 def test_the_right_to_read_back_lacks(scene, source):
     users = ('{ user: a, password: a, permissions: { publish: { deny: "$JS.API.CONSUMER.CREATE.S.>" } } }, '
              '{ user: b, password: b }')

@@ -44,6 +44,7 @@ on_async_error(void *arg, const char *text)
 {
 	struct owner *o = arg;
 
+	o->async_errors++;
 	snprintf(o->async_error, sizeof o->async_error, "%s", text);
 }
 

@@ -13,7 +13,8 @@ struct owner {
 	struct event_base *base;
 	struct nats_conn *conn;
 	int ups, downs, failures, writables;
-	char reason[1024], async_error[512];
+	char reason[1024], async_error[512]; /* the last one */
+	int async_errors;
 };
 
 /* Makes a connection and starts it. */

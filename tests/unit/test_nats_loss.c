@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/array.h"
 #include "common/xalloc.h"
 #include "tests/unit/jwt.h"
 #include "tests/unit/nats_owner.h"
@@ -313,8 +314,9 @@ START_TEST(reads_credentials_anew)
 }
 END_TEST
 
-START_TEST(tells_of_a_permission_violation)
+START_TEST(tells_of_each_permission_violation)
 {
+	static const char *const subjects[] = {"a", "b", "c", "forbidden"};
 	struct test_server server;
 	struct owner o;
 	char url[128];
@@ -323,8 +325,9 @@ START_TEST(tells_of_a_permission_violation)
 				   "publish: \"allowed\" } } ] }\n");
 	snprintf(url, sizeof url, "nats://me:sesame@127.0.0.1:%d", server.port);
 	owner_connect(&o, base, url, NULL);
-	nats_conn_publish(o.conn, "forbidden", NULL, NULL, 0, "x", 1, NULL);
-	ck_assert(RUN_UNTIL(base, 2000, o.async_error[0] != '\0'));
+	for (size_t i = 0; i < array_len(subjects); i++)
+		nats_conn_publish(o.conn, subjects[i], NULL, NULL, 0, "x", 1, NULL);
+	ck_assert(RUN_UNTIL(base, 2000, o.async_errors == (int)array_len(subjects)));
 	ck_assert_msg(strstr(o.async_error, "forbidden") != NULL, "%s", o.async_error);
 	/* and signs of life need no permission */
 	ck_assert(!RUN_UNTIL(base, 9000, o.downs > 0));
@@ -414,7 +417,7 @@ unit_suite(void)
 	tcase_add_test(tc, reconnects_when_told);
 	tcase_add_test(tc, takes_a_password_that_becomes_right);
 	tcase_add_test(tc, reads_credentials_anew);
-	tcase_add_test(tc, tells_of_a_permission_violation);
+	tcase_add_test(tc, tells_of_each_permission_violation);
 	tcase_add_test(tc, moves_to_an_announced_server);
 	tcase_add_test(tc, finds_a_server_announced_later);
 	suite_add_tcase(s, tc);
