@@ -34,6 +34,17 @@ add_remark(struct table *t, const json_t *o, const char *key, const char *text)
 		table_below(t, "%s %s", values_count_of(o, key, buf, sizeof buf), text);
 }
 
+/* What waits for a moment is no news; tries that failed have a reason. */
+static void
+add_waiting(struct table *t, const json_t *advisories)
+{
+	bool failed = values_number(advisories, "errors") > 0;
+
+	add_remark(t, advisories, "waiting",
+		   failed ? "advisories wait to be delivered, and tries have failed: the log has why"
+			  : "advisories wait to be delivered");
+}
+
 static void
 add_remarks(struct table *t, const json_t *sampling)
 {
@@ -41,8 +52,8 @@ add_remarks(struct table *t, const json_t *sampling)
 
 	add_remark(t, sampling, "untracked",
 		   "copied without being sampled: there are more values than inspect_max_values");
-	add_remark(t, advisories, "waiting", "advisories wait to be delivered");
-	add_remark(t, advisories, "dropped", "advisories were given up, none would take them");
+	add_waiting(t, advisories);
+	add_remark(t, advisories, "dropped", "advisories were given up: the log has why");
 }
 
 static void

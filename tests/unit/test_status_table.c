@@ -126,21 +126,25 @@ static const char sampled[] =
     "\"without_value\":9,\"untracked\":0,\"advisories\":{\"waiting\":0,\"dropped\":0}}},"
     "{\"name\":\"odd\",\"state\":\"copying\",\"sampling\":{\"tracked\":null,\"advised\":null,\"copied\":0,"
     "\"skipped\":0,\"forced\":0,\"without_value\":0,\"untracked\":5000,"
-    "\"advisories\":{\"waiting\":3,\"dropped\":2}}}]}";
+    "\"advisories\":{\"waiting\":3,\"errors\":4,\"dropped\":2}}},"
+    "{\"name\":\"busy\",\"state\":\"copying\",\"sampling\":{\"tracked\":1,\"advised\":0,\"copied\":1,"
+    "\"skipped\":0,\"forced\":0,\"without_value\":0,\"advisories\":{\"waiting\":5,\"errors\":0}}}]}";
 
 START_TEST(sampling_has_a_table)
 {
 	const char *said = strstr(show(sampled, 0, false), "SAMPLED");
 
 	ck_assert_ptr_nonnull(said);
-	ck_assert_str_eq(said,
-			 "SAMPLED          VALUES  ADVISED     COPIED    SKIPPED   SAVED  FORCED  NO VALUE\n"
-			 "registration  1,000,000       12  1,000,000  3,000,000  75.0 %       7         9\n"
-			 "odd                   -        -          0          0       -       0         0\n"
-			 "              5,000 copied without being sampled: there are more values than "
-			 "inspect_max_values\n"
-			 "              3 advisories wait to be delivered\n"
-			 "              2 advisories were given up, none would take them\n");
+	ck_assert_str_eq(
+	    said, "SAMPLED          VALUES  ADVISED     COPIED    SKIPPED   SAVED  FORCED  NO VALUE\n"
+		  "registration  1,000,000       12  1,000,000  3,000,000  75.0 %       7         9\n"
+		  "odd                   -        -          0          0       -       0         0\n"
+		  "              5,000 copied without being sampled: there are more values than "
+		  "inspect_max_values\n"
+		  "              3 advisories wait to be delivered, and tries have failed: the log has why\n"
+		  "              2 advisories were given up: the log has why\n"
+		  "busy                  1        0          1          0   0.0 %       0         0\n"
+		  "              5 advisories wait to be delivered\n");
 	ck_assert_uint_le(widest_line(strstr(show(sampled, 70, false), "SAMPLED")), 70);
 	ck_assert_ptr_null(strstr(show(two_topics, 0, false), "SAMPLED"));
 	show("{\"topics\":[{\"sampling\":{}},{\"sampling\":{\"advisories\":7,\"copied\":\"x\"}}]}", 0, true);
