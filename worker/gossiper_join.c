@@ -18,6 +18,7 @@ enum {
 	OFFERS_MS = 1000,
 	LEADER_MS = 250, /* by which the leader's offer may be later than another one */
 	PAGE_MS = 5000,
+	WHOLE_MS = 300000, /* of all pages; a million values take half a minute */
 	ITEMS_A_TURN = 250,
 	AGAIN_MS = 10000,      /* between two snapshots at least */
 	AGAIN_MAX_MS = 300000, /* while they bring nothing */
@@ -108,6 +109,8 @@ page_is_read(struct gossiper *g)
 		give_up(g, "a page without values");
 	else if (j->rows > (uint64_t)g->topic->sampling.max_values + ROWS_SLACK)
 		give_up(g, "more values than inspect_max_values");
+	else if (mono_ms_between(j->asked_at, mono_now()) > WHOLE_MS)
+		give_up(g, "it does not end");
 	else
 		ask_page(g, next);
 }
