@@ -73,6 +73,10 @@ list_all(struct state *s, struct error *e)
 	struct state_reader *r = state_reader_open(s->conf->state_dir, e);
 	int rc = r == NULL ? -1 : 0;
 
+	if (r == NULL && e->code == ERR_NOT_FOUND)
+		error_set(e, ERR_NOT_FOUND,
+			  "%s/state.db is not there: it is made at the first start, in state_dir",
+			  s->conf->state_dir);
 	if (rc == 0 && c->topic_count == 0)
 		rc = state_reader_samples(r, NULL, add_row, s, e);
 	for (size_t i = 0; i < c->topic_count && rc == 0; i++)
