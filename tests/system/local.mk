@@ -47,6 +47,7 @@ EXTRA_DIST += \
 	tests/system/test_refusals.py \
 	tests/system/test_reload.py \
 	tests/system/test_role.py \
+	tests/system/test_sample_state.py \
 	tests/system/test_sampling.py \
 	tests/system/test_sampling_faults.py \
 	tests/system/test_sampling_verbs.py \
