@@ -10,6 +10,7 @@
 EXTRA_DIST += \
 	tests/system/conftest.py \
 	tests/system/soak.py \
+	tests/system/soak_sampling.py \
 	tests/system/lib/__init__.py \
 	tests/system/lib/advisories.py \
 	tests/system/lib/audit.py \
@@ -76,6 +77,6 @@ check-system: all $(check_PROGRAMS)
 # Random faults; MODE=cluster takes two clusters of three servers, MODE=election three nodes for one topic.
 soak: all $(check_PROGRAMS)
 	@python=$(system_python); $(system_env) $$python '$(srcdir)/tests/system/soak.py' \
-	  --minutes $${MINUTES:-5} $${SEED:+--seed $$SEED} $${MODE:+--mode $$MODE}
+	  --minutes $${MINUTES:-5} $${SEED:+--seed $$SEED} $${MODE:+--mode $$MODE} $(SOAK_ARGS)
 
 .PHONY: check-system soak

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Random faults for a given number of minutes, while somebody keeps publishing; an audit at the end.
 
-    soak.py --minutes 5 [--seed 17] [--mode single|cluster|election] [--shared]
+    soak.py --minutes 5 [--seed 17] [--mode single|cluster|election|sampling] [--shared] [--election]
 
 All choices come from the seed, which is printed: the same seed makes the same faults in the same order
 (their moments differ by what the machine does). Exit code 0 only if nothing was lost, doubled, reordered
@@ -21,6 +21,14 @@ from lib import audit, nodes, proxy, replicator, server, writer  # noqa: E402
 from lib.bucket import Bucket  # noqa: E402
 from lib.nats import ApiError, NoResponders  # noqa: E402
 from lib.proc import wait_until  # noqa: E402
+
+# what a fault may cause to whoever causes it
+HARMLESS = (ApiError, NoResponders, TimeoutError, ConnectionError)
+
+
+def empty(directory):
+    for name in os.listdir(directory):
+        os.unlink(os.path.join(directory, name))
 
 
 class Single:
@@ -74,12 +82,17 @@ class Soak:
         self.source, self.target = self.world.ends
         self.shared = args.shared
         options = {"stream": "S", "source_url": self.world.urls[0], "target_url": self.world.urls[1]}
-        if args.shared:
-            options["target_writers"] = "shared"
+        options.update(self.topic_options(args))
         self.repl = replicator.Replicator({"t": options}, loglevel="info")
         self.repl.start()
-        self.writer = writer.Writer(self.source.client, "s", rate=args.rate, subjects=50)
+        self.writer = self.make_writer(args)
         self.counts = {}
+
+    def topic_options(self, args):
+        return {"target_writers": "shared"} if args.shared else {}
+
+    def make_writer(self, args):
+        return writer.Writer(self.source.client, "s", rate=args.rate, subjects=50)
 
     def close(self):
         self.writer.stop()
@@ -113,8 +126,7 @@ class Soak:
 
     def lose_state(self):
         self.repl.stop()
-        for name in os.listdir(self.repl.state_dir):
-            os.unlink(os.path.join(self.repl.state_dir, name))
+        empty(self.repl.state_dir)
         self.repl.start()
 
     def pause(self):
@@ -176,9 +188,12 @@ class Soak:
 
     # ---- run ---------------------------------------------------------------------------------------
 
+    def table(self):
+        return {"kill_worker": 3, "freeze_worker": 1, "kill_supervisor": 2, "stop_supervisor": 1,
+                "lose_state": 1, "pause": 1, "delete_consumer": 1, **self.world.faults()}
+
     def run(self, minutes):
-        table = {"kill_worker": 3, "freeze_worker": 1, "kill_supervisor": 2, "stop_supervisor": 1,
-                 "lose_state": 1, "pause": 1, "delete_consumer": 1, **self.world.faults()}
+        table = self.table()
         names, weights = list(table), list(table.values())
         end = time.monotonic() + minutes * 60
         while time.monotonic() < end:
@@ -225,16 +240,23 @@ class ElectionSoak:
         with self.source.client() as c:
             c.create_stream("S", "s.>")
         self.links = []
-        self.team = nodes.Team([self.node() for _ in range(3)]).start()
-        self.writer = writer.Writer(self.source.client, "s", rate=args.rate, subjects=50)
+        self.team = nodes.Team([self.node(args) for _ in range(3)]).start()
+        self.writer = self.make_writer(args)
         self.counts = {}
 
-    def node(self):
+    def topic_options(self, args):
+        return {}
+
+    def make_writer(self, args):
+        return writer.Writer(self.source.client, "s", rate=args.rate, subjects=50)
+
+    def node(self, args):
         links = [proxy.Link(s.port) for s in self.ends]
         self.links += links
         source, target, keeper = (f"nats://127.0.0.1:{link.port}" for link in links)
         return nodes.Node({"t": {"stream": "S", "source_url": source, "target_url": target,
-                                 "leader_election_name": "WORK"}}, loglevel="info",
+                                 "leader_election_name": "WORK", **self.topic_options(args)}},
+                          loglevel="info",
                           election={"url": keeper, "ttl": f"{self.TTL_S}s"})
 
     def close(self):
@@ -324,10 +346,13 @@ class ElectionSoak:
 
     # ---- run ---------------------------------------------------------------------------------------
 
+    def table(self):
+        return {"kill_node": 4, "stop_node": 3, "kill_part": 4, "freeze_node": 4, "freeze_part": 4,
+                "step_down": 3, "delete_key": 2, "overwrite_key": 1, "delete_bucket": 1, "cut": 4,
+                "silence": 3, "delay": 2, "restart_server": 2, "freeze_server": 1}
+
     def run(self, minutes):
-        table = {"kill_node": 4, "stop_node": 3, "kill_part": 4, "freeze_node": 4, "freeze_part": 4,
-                 "step_down": 3, "delete_key": 2, "overwrite_key": 1, "delete_bucket": 1, "cut": 4,
-                 "silence": 3, "delay": 2, "restart_server": 2, "freeze_server": 1}
+        table = self.table()
         names, weights = list(table), list(table.values())
         end = time.monotonic() + minutes * 60
         while time.monotonic() < end:
@@ -337,7 +362,7 @@ class ElectionSoak:
             print(f"{minutes * 60 - (end - time.monotonic()):7.1f} s  {name}", flush=True)
             try:
                 getattr(self, name)()
-            except (ApiError, NoResponders, TimeoutError, ConnectionError) as e:
+            except HARMLESS as e:
                 print(f"{'':9}  {name}: {e}", flush=True)
             time.sleep(pause)
 
@@ -361,19 +386,31 @@ class ElectionSoak:
         return "\n".join(f"---- node {i}\n{n.log(lines)}" for i, n in enumerate(self.team))
 
 
+def make(args):
+    if args.mode == "sampling":
+        import soak_sampling
+        return soak_sampling.make(args)
+    return (ElectionSoak if args.mode == "election" else Soak)(args)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--minutes", type=float, default=5)
     p.add_argument("--seed", type=int, default=None)
-    p.add_argument("--mode", choices=["single", "cluster", "election"], default="single")
+    p.add_argument("--mode", choices=["single", "cluster", "election", "sampling"], default="single")
     p.add_argument("--shared", action="store_true", help="target_writers = shared")
-    p.add_argument("--rate", type=int, default=800, help="messages a second that are published")
+    p.add_argument("--election", action="store_true", help="sampling: three nodes for the topic")
+    p.add_argument("--senders", type=int, default=150, help="sampling: how many there are")
+    p.add_argument("--rate", type=int, default=None, help="messages a second that are published")
     args = p.parse_args()
     if args.seed is None:
         args.seed = random.randrange(10**6)
+    if args.rate is None:
+        args.rate = 450 if args.mode == "sampling" else 800
     print(f"soak: --minutes {args.minutes} --seed {args.seed} --mode {args.mode}"
-          f"{' --shared' if args.shared else ''} --rate {args.rate}", flush=True)
-    soak = ElectionSoak(args) if args.mode == "election" else Soak(args)
+          f"{' --shared' if args.shared else ''}{' --election' if args.election else ''} --rate {args.rate}",
+          flush=True)
+    soak = make(args)
     try:
         soak.run(args.minutes)
         soak.settle()
