@@ -120,9 +120,8 @@ void sampler_adopt(struct sampler *s, const struct sample_note *note);
 struct listening *sampler_listening(struct sampler *s);
 /*
  * Raises timeouts, forgets values whose time is over (3 s after it, as messages that were stored before may
- * still come). leads: advises of it; else a value is forgotten 5 s
- * later and silently, and nothing is marked as advised, for the leader does that and tells. Bounded work;
- * true if there is more to do at once.
+ * still come). leads: advises of it; else a value is forgotten 5 s later and silently, and nothing is marked
+ * as advised, for the leader does that and tells. Bounded work; true if there is more to do at once.
  */
 bool sampler_tick(struct sampler *s, bool leads, int64_t now_ms);
 /* An advisory of that value that had gossip wait is delivered or given up. */

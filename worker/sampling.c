@@ -13,8 +13,8 @@
  * What happens next, when
  *
  * - the worker or its machine dies: the next one loads the rows, reads back the copies behind the note from
- * the target, and hears again what the source holds between the note and the position (sampling_start.c):
- * then it knows what this one knew;
+ *   the target, and hears again what the source holds between the note and the position (sampling_start.c):
+ *   then it knows what this one knew;
  * - state.db is lost: the supervisor says so, and all rows are sent anew; a worker that starts without reads
  *   the copies of the last inspect_duration;
  * - a rewind: what is in flight is dropped and judged again when it comes again; what was sent stays sent
