@@ -19,6 +19,8 @@ sample_note_write(const struct sample_note *note, struct strbuf *out)
 		    note->source_seq);
 	strbuf_addf(out, ",\"target_created\":%" PRId64 ",\"target_seq\":%" PRIu64, note->target_created_ns,
 		    note->target_seq);
+	if (note->inspector != 0)
+		strbuf_addf(out, ",\"inspector\":%" PRIu32, note->inspector);
 	strbuf_addf(out, ",\"heard\":%" PRId64 ",\"gaps\":[", note->heard_ms);
 	for (size_t i = 0; i < note->gap_count; i++)
 		strbuf_addf(out, "%s[%" PRId64 ",%" PRId64 "]", i > 0 ? "," : "", note->gaps[i].from_ms,
@@ -66,6 +68,18 @@ read_gaps(const json_t *gaps, struct sample_note *note, struct error *e)
 	return 0;
 }
 
+/* May be missing. */
+static int
+read_inspector(const json_t *number, struct sample_note *note, struct error *e)
+{
+	int64_t n = number != NULL ? number_of(number) : 0;
+
+	if (n < 0 || n > UINT32_MAX)
+		return error_set(e, ERR_PROTOCOL, "note of samples: inspector is no number of 32 bits");
+	note->inspector = (uint32_t)n;
+	return 0;
+}
+
 static int
 read_object(const json_t *o, struct sample_note *note, struct error *e)
 {
@@ -77,7 +91,8 @@ read_object(const json_t *o, struct sample_note *note, struct error *e)
 	    read_number(o, "source_seq", &source_seq, e) < 0 ||
 	    read_number(o, "target_created", &note->target_created_ns, e) < 0 ||
 	    read_number(o, "target_seq", &target_seq, e) < 0 ||
-	    read_number(o, "heard", &note->heard_ms, e) < 0)
+	    read_number(o, "heard", &note->heard_ms, e) < 0 ||
+	    read_inspector(json_object_get(o, "inspector"), note, e) < 0)
 		return -1;
 	note->source_seq = (uint64_t)source_seq;
 	note->target_seq = (uint64_t)target_seq;

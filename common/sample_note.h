@@ -22,6 +22,7 @@ struct sample_note {
 	uint64_t source_seq;       /* all messages up to here are in */
 	int64_t target_created_ns;
 	uint64_t target_seq;                       /* all copies up to here are in */
+	uint32_t inspector;                        /* what names the values (inspect_identity); 0: not said */
 	int64_t heard_ms;                          /* last moment of listening */
 	struct listening_gap gaps[LISTENING_GAPS]; /* gap_count of them, in order, before heard_ms */
 	size_t gap_count;

@@ -36,8 +36,8 @@ struct advisor *advisor_new(struct event_base *base, struct nats_conn *conn, con
 void advisor_free(struct advisor **a);
 
 /* Of the outbox in state.db, at the start, before anything is raised. A row that makes no sense is removed.
- */
-void advisor_load(struct advisor *a, const struct proto_advisory *row);
+ * True if it is kept. */
+bool advisor_load(struct advisor *a, const struct proto_advisory *row);
 /*
  * True if it is reliable and waits now, or waited already: `delivered` follows. False of a core one, and of a
  * reliable one that was dropped because too many wait. now_ms of the advisory is set here.

@@ -238,7 +238,7 @@ id_valid(const char *id)
 	return len > 0 && len <= ID_MAX;
 }
 
-void
+bool
 advisor_load(struct advisor *a, const struct proto_advisory *row)
 {
 	int64_t wait_ms = row->next_try_ms - wall_ms();
@@ -248,20 +248,21 @@ advisor_load(struct advisor *a, const struct proto_advisory *row)
 		log_warn(a->topic->key, "a row of advisory_outbox makes no sense and is dropped");
 		if (strlen(row->id) <= ID_MAX)
 			tell_done(a, row->id);
-		return;
+		return false;
 	}
 	if (outbox_count(a->outbox) >= a->limits.waiting_max)
-		return;
+		return false;
 	/* Another clock may have set that time. */
 	if (wait_ms > a->limits.backoff_max_ms)
 		wait_ms = a->limits.backoff_max_ms;
 	item = outbox_add(a->outbox, row->id, row->subject, row->body,
 			  mono_add_ms(mono_now(), wait_ms > 0 ? wait_ms : 0));
 	if (item == NULL)
-		return;
+		return false;
 	item->owner = a;
 	item->tries = row->tries < a->limits.tries ? row->tries : a->limits.tries - 1;
 	advisor_wake(a);
+	return true;
 }
 
 /* ---- incidents ----------------------------------------------------------------------------------- */

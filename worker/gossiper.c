@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "worker/gossiper_internal.h"
+#include "worker/inspect.h"
 
 enum {
 	WATCH_MS = 500,
@@ -110,6 +111,8 @@ gossiper_adopt(struct gossiper *g, const struct sample_note *said)
 		g->figures.rejected++;
 		return;
 	}
+	if (note.inspector != 0 && note.inspector != g->inspector)
+		return;
 	bound_by_now(&note, now_ms);
 	if (note.heard_ms >= sampler_listening(g->sampler)->heard_ms)
 		sampler_adopt(g->sampler, &note);
@@ -321,6 +324,7 @@ gossiper_new(struct event_base *base, struct nats_conn *source, const struct con
 	g->conn = source;
 	g->topic = topic;
 	g->sampler = sampler;
+	g->inspector = inspect_identity(&topic->sampling);
 	g->subject = subject_of(topic, "");
 	g->position_subject = subject_of(topic, ".position");
 	g->snapshot_subject = subject_of(topic, ".snapshot");

@@ -56,6 +56,7 @@ struct gossiper {
 	struct nats_conn *conn;
 	const struct conf_topic *topic;
 	struct sampler *sampler;
+	uint32_t inspector; /* of notes: who takes values from elsewhere speaks of others */
 	struct gossip_nonce nonce;
 	char *subject, *position_subject, *snapshot_subject;
 	struct nats_sub *items, *positions, *requests, *page_requests;

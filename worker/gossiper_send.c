@@ -62,6 +62,7 @@ send_position(struct gossiper *g, const struct sample_note *note, bool leaves)
 	if (note != NULL && note->source_created_ns > 0 && note->target_created_ns > 0) {
 		p.has_note = true;
 		p.note = *note;
+		p.note.inspector = g->inspector;
 		g->sent_note = *note;
 		g->has_sent_note = true;
 	}

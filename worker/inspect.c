@@ -176,3 +176,26 @@ inspect_message(const struct inspector *i, const struct inspect_message *m, stru
 	}
 	inspect_payload(i, m, out);
 }
+
+uint32_t
+inspect_identity(const struct conf_sampling *sampling)
+{
+	struct strbuf text;
+	uint32_t identity;
+
+	strbuf_init(&text);
+	switch (sampling->inspect) {
+	case INSPECT_FIELD:
+		strbuf_addf(&text, "field %s", sampling->field);
+		break;
+	case INSPECT_HEADER:
+		strbuf_addf(&text, "header %s", sampling->header);
+		break;
+	default:
+		strbuf_addf(&text, "token %d", (int)sampling->subject_token);
+		break;
+	}
+	identity = (uint32_t)(sample_value_hash(text.data, text.len) >> 32);
+	strbuf_fini(&text);
+	return identity != 0 ? identity : 1;
+}

@@ -26,6 +26,9 @@ struct inspector;
 struct inspector *inspect_new(const struct conf_sampling *sampling, struct error *e);
 void inspect_free(struct inspector **i);
 
+/* What names the values, as a number that is not 0: of another place, values of the same text are others. */
+uint32_t inspect_identity(const struct conf_sampling *sampling);
+
 struct inspect_message {
 	const char *subject;
 	const char *headers; /* raw block, NULL for none */

@@ -90,6 +90,11 @@ void sampler_copies_lost(struct sampler *s, int64_t since_ms);
 
 /* A row of state.db, at the start. */
 void sampler_load(struct sampler *s, const struct proto_sample *row);
+/* A row of another time, when something else named the values: state.db is to forget it. */
+void sampler_load_gone(struct sampler *s, const struct proto_sample *row);
+/* A reliable advisory of that value waits since before the start: gossip of it waits for
+ * sampler_delivered(). */
+void sampler_load_held(struct sampler *s, const char *value, size_t len);
 /* A row of another node: newer times count, older ones do not. False if the row makes no sense (a time in the
  * future by more than 5 min, no value); times up to that count as now. */
 bool sampler_merge(struct sampler *s, const struct proto_sample *row, int64_t now_ms);

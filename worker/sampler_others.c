@@ -30,6 +30,28 @@ sampler_load(struct sampler *s, const struct proto_sample *row)
 	sampler_set_advised(s, e, row->advised);
 }
 
+void
+sampler_load_gone(struct sampler *s, const struct proto_sample *row)
+{
+	struct tracker_entry *e = NULL;
+
+	if (sample_value_valid(row->value, row->value_len))
+		e = sampler_entry(s, row->value, row->value_len, true);
+	if (e == NULL)
+		return;
+	e->forgotten = true;
+	sampler_tell_here(s, e);
+}
+
+void
+sampler_load_held(struct sampler *s, const char *value, size_t len)
+{
+	struct tracker_entry *e = sampler_entry(s, value, len, false);
+
+	if (e != NULL && sampler_known(e))
+		sampler_hold(s, e);
+}
+
 static void
 merge_state(struct tracker_state *state, const struct tracker_state *other)
 {

@@ -146,10 +146,24 @@ load_row(void *arg, const char *topic, const struct proto_sample *row)
 	return true;
 }
 
+static bool
+load_row_of_others(void *arg, const char *topic, const struct proto_sample *row)
+{
+	(void)topic;
+	sampler_load_gone(arg, row);
+	return true;
+}
+
 static void
 load_advisory(void *arg, const struct proto_advisory *row)
 {
-	advisor_load(arg, row);
+	struct sampling *s = arg;
+	struct advisory_read said;
+
+	if (!advisor_load(s->advisor, row) || advisory_read(row->body, strlen(row->body), &said, NULL) != 0)
+		return;
+	sampler_load_held(s->sampler, said.value, strlen(said.value));
+	advisory_read_fini(&said);
 }
 
 /* A note that makes no sense is none: its rows and the outbox are good without it. */
@@ -182,18 +196,33 @@ load_note(struct state_reader *reader, const char *topic, struct sample_note *no
 	return status;
 }
 
+/* Whether the rows are of values that were taken from elsewhere: nobody will ever be heard by these names. */
+static bool
+is_of_others(const struct sampling *s)
+{
+	return s->have_known && s->known.inspector != 0 && s->known.inspector != s->inspector_id;
+}
+
 static int
-load_all(struct replicator *r, struct state_reader *reader, struct sample_note *note, bool *have_note,
-	 struct error *e)
+load_all(struct replicator *r, struct state_reader *reader, struct error *e)
 {
 	struct sampling *s = r->sampling;
+	bool of_others;
 
-	if (state_reader_begin(reader, e) != 0 || load_note(reader, r->topic->key, note, have_note, e) != 0 ||
-	    state_reader_samples(reader, r->topic->key, load_row, s->sampler, e) != 0)
+	if (state_reader_begin(reader, e) != 0 ||
+	    load_note(reader, r->topic->key, &s->known, &s->have_known, e) != 0)
 		return -1;
+	of_others = is_of_others(s);
+	if (state_reader_samples(reader, r->topic->key, of_others ? load_row_of_others : load_row, s->sampler,
+				 e) != 0)
+		return -1;
+	if (of_others) {
+		s->have_known = false;
+		log_info("replicator", "values are taken from elsewhere now: those of before are forgotten");
+	}
 	if (s->advisor == NULL)
 		return 0;
-	return state_reader_outbox(reader, r->topic->key, load_advisory, s->advisor, e);
+	return state_reader_outbox(reader, r->topic->key, load_advisory, s, e);
 }
 
 /* What an earlier process knew. Without it the target is read back instead. */
@@ -205,7 +234,7 @@ load(struct replicator *r)
 	struct state_reader *reader = state_reader_open(r->conf->state_dir, &e);
 	struct sampler_figures figures;
 
-	if (reader == NULL || load_all(r, reader, &s->known, &s->have_known, &e) != 0) {
+	if (reader == NULL || load_all(r, reader, &e) != 0) {
 		s->have_known = false;
 		log_warn("replicator",
 			 "what was sampled before cannot be read: %s; the target is read instead", e.text);
@@ -272,6 +301,7 @@ sampling_make(struct replicator *r, struct error *e)
 	s = r->sampling = xcalloc(1, sizeof *s);
 	strbuf_init(&s->last_note);
 	s->inspector = inspect_new(c, e);
+	s->inspector_id = inspect_identity(c);
 	s->values = s->inspector != NULL ? copy_value_new(r->topic, e) : NULL;
 	if (s->values == NULL) {
 		sampling_free(r);

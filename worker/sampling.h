@@ -35,7 +35,8 @@ struct sampling {
 	struct gossiper *gossiper; /* NULL for none */
 	struct advisor *advisor;   /* NULL for none */
 	struct copy_value *values;
-	bool value_line; /* copies carry their value */
+	uint32_t inspector_id; /* of notes */
+	bool value_line;       /* copies carry their value */
 
 	/* The table is whole up to this: of state.db, or of when the position was held last. */
 	bool have_known;

@@ -65,6 +65,7 @@ take_note(struct sampling *s, uint32_t rows, struct strbuf *note)
 
 	if (!sampler_marked(s->sampler, TRACKER_STATE_DB, &marked))
 		return;
+	marked.inspector = s->inspector_id;
 	sample_note_write(&marked, note);
 	if (rows == 0 && strbuf_equal(note, &s->last_note)) {
 		strbuf_reset(note);

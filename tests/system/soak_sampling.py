@@ -24,6 +24,7 @@ WARN_S = 6
 MARGIN_S = 4.0      # so much of a silence may not have been heard to end
 NOTICED_S = 3.0     # so long after it was due a timeout may come
 RECOVERY_S = 10.0   # after a fault, until all listens again
+STORED_S = 2.0      # within that it is stored here that something was advised of
 SIZE_TRIGGER = 100
 
 
@@ -99,7 +100,7 @@ class Oracle(sampling.Rules):
 class Silences:
     """What the source's stored times say of each value, against what was advised."""
 
-    def __init__(self, said, advisories, faults, lost, shortest_s):
+    def __init__(self, said, advisories, faults, killed, lost, shortest_s):
         self.by_value = collections.defaultdict(list)
         for m in said:
             value = sampling.sender_of(m)
@@ -107,19 +108,19 @@ class Silences:
                 self.by_value[value].append(m.time_ns / 1e9)
         self.advisories = advisories
         self.faults = faults    # [(from, to)] wall clock
+        self.killed = killed    # times: what was said in the second before may not be stored
         self.lost = lost        # the same: nothing may be known of before
         self.shortest_s = shortest_s
         self.end = time.time()
         self.wrong = []
 
-    def gap(self, value, seen):
-        """The longest silence that begins in that second; 0 if nothing was said in it."""
-        times = self.by_value[value]
-        out = 0.0
-        for i, t in enumerate(times):
-            if int(t) == seen:
-                out = max(out, (times[i + 1] if i + 1 < len(times) else self.end) - t)
-        return out
+    def gap(self, a):
+        """The longest silence that it may speak of: it begins in that second; or later, if it was said by one who
+        had lost what he knew, and knew of copies alone."""
+        times = self.by_value[a.value]
+        lost = any(a.seen <= end and a.stored_ms / 1000 >= begin for begin, end in self.lost)
+        until = a.stored_ms / 1000 if lost else a.seen + 1
+        return max((after - t for t, after in zip(times, times[1:] + [self.end]) if a.seen <= t < until), default=0.0)
 
     def clear_s(self, begin, end):
         """So much of it in which nothing was broken, nor just repaired; the longest stretch."""
@@ -130,6 +131,13 @@ class Silences:
             best, at = max(best, a - at), max(at, b + RECOVERY_S)
         return max(best, end - at)
 
+    def tell(self, a):
+        """What was said and advised about then."""
+        near = [f"{t:.3f}" for t in self.by_value[a.value] if abs(t - a.seen) < 15]
+        said = [f"{o.event} of {o.seen} at {o.stored_ms / 1000:.3f}" for o in self.advisories
+                if o.value == a.value and abs(o.seen - a.seen) < 30]
+        return f"said {' '.join(near)}; advised {', '.join(said)}"
+
     def check_ids(self):
         for one, n in collections.Counter(a.id for a in self.advisories).items():
             if n > 1:
@@ -139,9 +147,9 @@ class Silences:
         for a in self.advisories:
             if a.event in ("timeout", "expire"):
                 need = (WARN_S if a.event == "timeout" else self.shortest_s) - MARGIN_S
-                gap = self.gap(a.value, a.seen)
+                gap = self.gap(a)
                 if gap < need:
-                    self.wrong.append((a.event, a.value, f"seen {a.seen}, silent for {gap:.3f} s"))
+                    self.wrong.append((a.event, a.value, f"seen {a.seen}, silent for {gap:.3f} s", self.tell(a)))
             elif not any(int(t) == a.seen for t in self.by_value[a.value]):
                 self.wrong.append((a.event, a.value, f"nothing was said at {a.seen}"))
 
@@ -162,12 +170,13 @@ class Silences:
         last = {}
         follows = {None: {"new"}, "new": {"timeout", "expire"}, "timeout": {"recover", "expire"},
                    "recover": {"timeout", "expire"}, "expire": {"new"}}
-        moments = {"timeout": WARN_S, "expire": self.shortest_s, "new": 0, "recover": 0}
-        for a in sorted(self.advisories, key=lambda a: (a.seen + moments[a.event], a.seq)):
+        rank = {"new": 0, "recover": 0, "timeout": 1, "expire": 2}
+        for a in sorted(self.advisories, key=lambda a: (a.seen, rank[a.event], a.seq)):
             event, before = a.event, last.get(a.value, (None, 0))
             forgot = any(before[1] <= end and a.stored_ms / 1000 >= begin for begin, end in self.lost)
+            forgot = forgot or any(0 <= t - before[1] < STORED_S for t in self.killed)
             if event not in follows[before[0]] and not forgot:
-                self.wrong.append(("order", a.value, f"{event} of {a.seen} behind {before[0]}"))
+                self.wrong.append(("order", a.value, f"{event} of {a.seen} behind {before[0]}", self.tell(a)))
             last[a.value] = (event, a.stored_ms / 1000)
 
     def run(self):
@@ -205,7 +214,8 @@ class Sampling:
         return options(args.shared)
 
     def make_writer(self, args):
-        self.faults_at, self.lost_at, self.lost_seqs, self.in_doubt = [], [], [], []
+        self.faults_at, self.killed_at = [], []
+        self.lost_at, self.lost_seqs, self.in_doubt = [], [], []
         self.durations = [(0, DURATIONS_S[0])]
         self.adv = Reader(self.source, duplicate_window=3600 * 10**9)
         self.shared = args.shared
@@ -251,6 +261,8 @@ class Sampling:
 
     def do(self, name):
         began = time.time()
+        if name.startswith("kill"):
+            self.killed_at.append(began)
         try:
             getattr(self, name)()
         except soak.HARMLESS as e:
@@ -292,7 +304,13 @@ class Sampling:
         wait_until(lambda: self.leading()["sampling"]["tracked"] == 0, 60, "all values expire", every=0.5)
         wait_until(lambda: self.leading()["sampling"]["advisories"]["waiting"] == 0, 30, "all is delivered")
 
+    def left(self):
+        """Advisories that a node keeps which does not lead: it says them when it leads again."""
+        return [row for n in self.nodes_() for row in n.database("SELECT body FROM advisory_outbox")]
+
     def audit(self):
+        for row in self.left():
+            print("kept:", *row)
         wanted = audit.Audit("S", shared=self.shared, foreign_ok=self.shared)
         with self.source.client() as s, self.target.client() as t:
             said, copies = s.read_stream("S", timeout=300), t.read_stream("S", timeout=300)
@@ -300,7 +318,8 @@ class Sampling:
         wanted.wanted = lambda m: m.seq in copied
         report = wanted.run(said, copies)
         oracle = Oracle(self.durations, self.in_doubt, self.lost_seqs)
-        silences = Silences(said, self.adv.all(), self.faults_at, self.lost_at, min(DURATIONS_S))
+        silences = Silences(said, self.adv.all(), self.faults_at, self.killed_at, self.lost_at,
+                            min(DURATIONS_S))
         return Verdict(report, oracle.wrong(said, copied), silences.run(), len(copied), len(said))
 
 

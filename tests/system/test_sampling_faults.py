@@ -401,6 +401,30 @@ def test_reload_of_other_rules(scene, source, target):
     assert 250 < count < len(said.said)
 
 
+def test_reload_of_what_names_the_values(scene, source, target):
+    """Who was known by another name is forgotten, and nobody says that he fell silent."""
+    adv = Reader(source)
+    last = tell(source, [say(f"n{i}", 0, host=f"h{i % 5}") for i in range(20)])
+    r = sampled(scene, source, target, "20s", warn_duration="3s", advisory=advisory())
+    r.wait_committed(last)
+    adv.wait("new", count=20)
+    r.topics["t"]["inspect_field"] = "host"
+    r.write()
+    pid = r.worker_pid()
+    assert r.control("reload")["ok"]
+    r.wait_worker_died(pid)
+    r.wait_state("copying")
+    last = tell(source, [say(f"n{i}", 1, host=f"h{i}") for i in range(5)])
+    r.wait_committed(last)
+    with target.client() as t:
+        assert t.last_seq("S") == 20, "what was copied is known by its new name"
+    wait_until(lambda: [v for v, in r.database("SELECT value FROM sample ORDER BY value")] ==
+               [f"h{i}" for i in range(5)], 10, "rows of the new values alone")
+    adv.wait("timeout", count=5)
+    assert {a.value for a in adv.of("timeout", "expire")} == {f"h{i}" for i in range(5)}
+    assert r.topic()["sampling"]["tracked"] == 5
+
+
 def test_two_sites_in_one_stream(scene, target):
     """Each is sampled by itself, though senders have the same names; one of them dies now and then."""
     sites = []

@@ -247,6 +247,28 @@ START_TEST(refuses_what_is_no_path)
 }
 END_TEST
 
+static uint32_t
+identity(enum conf_inspect inspect, const char *name, int32_t token, const char *force)
+{
+	struct conf_sampling s = sampling(inspect, name, token, force);
+	uint32_t id = inspect_identity(&s);
+
+	fini(&s);
+	return id;
+}
+
+START_TEST(identity_is_of_what_names_the_values)
+{
+	uint32_t field = identity(INSPECT_FIELD, "a", 0, "");
+
+	ck_assert_uint_ne(field, 0);
+	ck_assert_uint_eq(identity(INSPECT_FIELD, "a", 0, "f"), field);
+	ck_assert_uint_ne(identity(INSPECT_FIELD, "b", 0, ""), field);
+	ck_assert_uint_ne(identity(INSPECT_HEADER, "a", 0, ""), field);
+	ck_assert_uint_ne(identity(INSPECT_SUBJECT, "", 1, ""), identity(INSPECT_SUBJECT, "", -1, ""));
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -262,6 +284,7 @@ unit_suite(void)
 	tcase_add_test(tc, value_of_subject);
 	tcase_add_test(tc, force_with_other_inspectors);
 	tcase_add_test(tc, refuses_what_is_no_path);
+	tcase_add_test(tc, identity_is_of_what_names_the_values);
 	suite_add_tcase(s, tc);
 	return s;
 }

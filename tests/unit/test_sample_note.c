@@ -23,6 +23,7 @@ START_TEST(reads_what_it_wrote)
 	n.source_seq = INT64_C(9007199254740993);
 	n.target_created_ns = INT64_MAX;
 	n.target_seq = INT64_MAX;
+	n.inspector = UINT32_MAX;
 	n.heard_ms = INT64_C(1767323045678);
 	n.gap_count = LISTENING_GAPS;
 	for (int i = 0; i < LISTENING_GAPS; i++)
@@ -50,6 +51,7 @@ START_TEST(passes_over_unknown_fields)
 	ck_assert_int_eq(n.target_created_ns, 3);
 	ck_assert_uint_eq(n.target_seq, 4);
 	ck_assert_int_eq(n.heard_ms, 50);
+	ck_assert_uint_eq(n.inspector, 0); /* of a note without it */
 	ck_assert_uint_eq(n.gap_count, 2);
 	ck_assert_int_eq(n.gaps[1].from_ms, 6);
 	ck_assert_int_eq(n.gaps[1].to_ms, 50);
@@ -85,6 +87,9 @@ static const char *const refused[] = {
     NOTE("2", "50", "[[1,5],[4,6]]"),
     NOTE("2", "50", "[[1,5],[5,6]]"),
     NOTE("2", "50", "[[10,11],[1,5]]"),
+    NOTE("2", "50", "[],\"inspector\":-1"),
+    NOTE("2", "50", "[],\"inspector\":4294967296"),
+    NOTE("2", "50", "[],\"inspector\":\"x\""),
 };
 
 START_TEST(refuses_what_it_cannot_believe)

@@ -424,6 +424,45 @@ START_TEST(a_row_that_was_loaded_is_as_it_was)
 }
 END_TEST
 
+START_TEST(rows_of_other_values_go)
+{
+	struct proto_sample row = {.value = "a", .value_len = 1, .seen_ms = ms(500), .copied_ms = ms(100)};
+
+	sampler_load_gone(s, &row);
+	row.value = "b";
+	sampler_load_gone(s, &row);
+	ck_assert_uint_eq(figures().tracked, 0);
+	ck_assert_int_eq(settle("b", 600, 100), SAMPLER_NEW);
+	lead_to(990);
+	happened("new b 600; ");
+	ck_assert_str_eq(take(TRACKER_STATE_DB), "a forgotten");
+	ck_assert_str_eq(take(TRACKER_STATE_DB), "b 600 600 100");
+	ck_assert_str_eq(take(TRACKER_STATE_DB), "");
+}
+END_TEST
+
+/* Who takes over before it is delivered finds it by himself, also if this process is not the one that raised
+ * it.
+ */
+START_TEST(gossip_waits_for_advisories_of_before)
+{
+	const struct proto_sample row = {
+	    .value = "a", .value_len = 1, .seen_ms = ms(500), .copied_ms = ms(500)};
+	struct proto_sample next;
+	uint64_t cursor = 0;
+
+	sampler_load(s, &row);
+	sampler_load_held(s, "a", 1);
+	sampler_load_held(s, "gone", 4);
+	ck_assert_int_eq(settle("a", 600, 0), SAMPLER_SKIP);
+	ck_assert_str_eq(take(TRACKER_GOSSIP), "");
+	ck_assert(!sampler_next(s, &cursor, &next));
+	sampler_delivered(s, "a", 1);
+	sampler_delivered(s, "gone", 4);
+	ck_assert_str_eq(take(TRACKER_GOSSIP), "a 600 500 0");
+}
+END_TEST
+
 /* ---- reading back ---------------------------------------------------------------------------------- */
 
 static void
@@ -608,6 +647,8 @@ add_others(TCase *tc)
 	tcase_add_test(tc, news_of_what_was_forgotten_are_too_late);
 	tcase_add_test(tc, news_of_what_is_in_flight_do_not_change_its_decision);
 	tcase_add_test(tc, a_row_that_was_loaded_is_as_it_was);
+	tcase_add_test(tc, rows_of_other_values_go);
+	tcase_add_test(tc, gossip_waits_for_advisories_of_before);
 	tcase_add_test(tc, events_are_of_the_first_message_that_caused_them);
 	tcase_add_test(tc, what_is_in_the_rows_is_not_told_again);
 	tcase_add_test(tc, without_a_note_nothing_is_raised);
