@@ -278,8 +278,8 @@ reliable_tell(struct advisor *a)
 	if (a->given_up_told && !mono_reached(now, mono_add_ms(a->given_up_told_at, a->limits.tell_every_ms)))
 		return;
 	if (a->given_up > 1)
-		snprintf(detail, sizeof detail, "%s; %llu others too", a->given_up_last,
-			 (unsigned long long)a->given_up - 1);
+		snprintf(detail, sizeof detail, "%s; %llu other%s too", a->given_up_last,
+			 (unsigned long long)a->given_up - 1, a->given_up == 2 ? "" : "s");
 	else
 		snprintf(detail, sizeof detail, "%s", a->given_up_last);
 	a->given_up = 0;
