@@ -63,7 +63,10 @@ skips_value(struct replicator *r, const struct sample_value *value, const struct
 	r->stats.counter[COUNTER_SAMPLE_SEEN]++;
 	if (value->changed)
 		r->stats.counter[COUNTER_VALUES_CUT]++;
-	if (m->seq <= r->sampling->plan.known_until && !m->must_copy) {
+	if (m->seq <= r->sampling->plan.known_until) {
+		/* The table has its copy, or has forgotten the value since: it is not new once more. */
+		if (m->must_copy)
+			return false;
 		sampler_recall_seen(sampler, value, m->stored_ms, m->size, wall_ms());
 		return skip(r);
 	}

@@ -62,6 +62,35 @@ def test_fail_over(scene, source, target, how):
     assert {a.value for a in adv.of("timeout")} == {"n0", "n1", "n2"}
 
 
+def test_gain_long_after_the_own_checkpoint(scene, source, target):
+    """What the other one copied since a checkpoint in doubt is read once more, to know the map. Senders that have
+    been forgotten since then are not new again by that, nor do they fall silent again."""
+    adv = Reader(source)
+    team = pair(scene, source, target, "2s", "1s").start()
+    first, (other,) = team.settled()
+    first.wait_committed(tell(source, waves(10, 1)))
+    first.kill_all()
+    team.wait_leader(but=first)  # who died may have copied otherwise: checkpoints of the next one are in doubt
+    other.wait_committed(tell(source, waves(["m0", "m1"], 1)))
+    first.start()
+    first.wait_standby()
+    wait_until(lambda: other.command("step-down", "WORK").returncode == 0, 10, "it steps down")
+    team.wait_leader(but=other)
+    w = senders(scene, source, 10, rate=50)
+    with target.client() as t:
+        wait_until(lambda: t.last_seq("S") >= 40, 20, "each was copied when it was new, and twice after that")
+    w.stop()
+    first.wait_committed(last_of(source))
+    first.wait_topic(lambda t: t["sampling"]["tracked"] == 0, 20, what="forgetting all")
+    other.wait_topic(lambda t: t["sampling"]["tracked"] == 0, 20, what="forgetting all")
+    before = len(adv.all())
+    first.command("step-down", "WORK", check=True)
+    team.wait_leader(but=first)
+    other.wait_committed(tell(source, [say("n10")]))
+    adv.wait("timeout", "n10")
+    assert len(adv.check_once()) == before + 2
+
+
 def test_new_leader_that_started_a_second_ago(scene, source, target):
     """It knows nothing of its own: what it goes on from is the other one's word, and the target's."""
     adv = Reader(source)
