@@ -5,7 +5,9 @@
  * Invariants: nothing is read past the end of the text; no recursion, and depth is only a number; each byte
  * is looked at a bounded number of times. Only objects that a path leads through are entered; so the level
  * is never above the number of names of a path. An undecided path that is active has come as deep as the
- * level: matched[i] == level; the other one, if it is undecided, waits at a level above.
+ * level: matched[i] == level; the other one, if it is undecided, waits at a level above. What one path finds
+ * does not depend on the other: an object that only the other one has entered is passed by its brackets as
+ * soon as that one is decided, or what it looks at is broken.
  */
 #include "common/json_scan.h"
 
@@ -405,6 +407,15 @@ is_active(const struct scan *s, size_t i)
 }
 
 static bool
+has_active(const struct scan *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (is_active(s, i))
+			return true;
+	return false;
+}
+
+static bool
 is_last_name(const struct scan *s, size_t i)
 {
 	return s->matched[i] + 1 == s->paths[i]->count;
@@ -532,17 +543,50 @@ take_value(struct scan *s, unsigned mask)
 	return take_scalar(s, mask);
 }
 
-/* p is at the closing bracket of an object: what was looked for in it is not there. */
+/* What is looked for in this object is not there. */
 static void
-leave_object(struct scan *s)
+decide_active(struct scan *s)
 {
 	for (size_t i = 0; i < s->count; i++)
 		if (is_active(s, i))
 			decide(s, i, NULL);
-	s->p++;
+}
+
+static void
+go_up(struct scan *s)
+{
 	if (s->level > 0)
 		s->level--;
 	s->first = false;
+}
+
+/* p is at the closing bracket of an object. */
+static void
+leave_object(struct scan *s)
+{
+	decide_active(s);
+	s->p++;
+	go_up(s);
+}
+
+/* Nothing is looked for in the rest of this object. */
+static bool
+pass_object(struct scan *s)
+{
+	s->p = container_end(s->p, s->end);
+	go_up(s);
+	return s->p != NULL;
+}
+
+/* The grammar is broken at p. True if another path waits above, for which that does not matter. */
+static bool
+give_up_object(struct scan *s)
+{
+	if (s->p == NULL || s->level == 0)
+		return false;
+	s->broken = true;
+	decide_active(s);
+	return true;
 }
 
 /* Moves p over blanks to a c and behind it, and to what is there. False if there is none. */
@@ -622,7 +666,7 @@ json_scan(const char *text, size_t len, const struct json_path *const *paths, si
 	s.p++;
 	s.first = true;
 	while (s.undecided > 0)
-		if (!step(&s))
+		if (!(has_active(&s) ? step(&s) || give_up_object(&s) : pass_object(&s)))
 			return false;
 	return !s.broken;
 }

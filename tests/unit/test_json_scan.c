@@ -333,6 +333,41 @@ START_TEST(finds_two_at_once)
 }
 END_TEST
 
+/* Each finds what it finds alone, where what the other one leads through is broken. */
+START_TEST(what_is_broken_for_one_is_passed_by_the_other)
+{
+	struct json_path *a = json_path_new("a.b.d"), *b = json_path_new("c");
+	const struct json_path *const paths[] = {a, b};
+	static const char *const texts[] = {
+	    "{\"a\":{\"x\"{},\"b\":{}},\"c\":1}",
+	    "{\"a\":{\"b\":{\"d\" 1}},\"c\":1}",
+	    "{\"a\":{\"b\":{\"d\":#}},\"c\":1}",
+	    "{\"a\":{\"b\":{\"e\":1 \"d\":2}},\"c\":1}",
+	    "{\"a\":{,},\"c\":1}",
+	};
+	static const char behind[] = "{\"a\":{\"b\":{\"d\":2,#},\"x\"[\"}\"]},\"c\":1}",
+			  never[] = "{\"a\":{\"b\":{#},\"c\":1}";
+	struct json_found found[2];
+
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		struct json_found alone;
+		bool whole = json_scan(texts[i], strlen(texts[i]), &paths[1], 1, &alone);
+
+		ck_assert_msg(!json_scan(texts[i], strlen(texts[i]), paths, 2, found), "%s", texts[i]);
+		ck_assert_int_eq(found[0].kind, JSON_KIND_NONE);
+		ck_assert_msg(found[1].kind == alone.kind, "%s", texts[i]);
+		ck_assert_msg(whole == (alone.kind == JSON_KIND_NUMBER), "%s", texts[i]);
+	}
+	ck_assert(json_scan(behind, strlen(behind), paths, 2, found));
+	ck_assert_int_eq(found[0].kind, JSON_KIND_NUMBER);
+	ck_assert_int_eq(found[1].kind, JSON_KIND_NUMBER);
+	ck_assert(!json_scan(never, strlen(never), paths, 2, found));
+	ck_assert_int_eq(found[1].kind, JSON_KIND_NONE);
+	json_path_free(&a);
+	json_path_free(&b);
+}
+END_TEST
+
 START_TEST(one_path_may_lead_through_the_other)
 {
 	struct json_path *a = json_path_new("a"), *b = json_path_new("a.b");
@@ -435,6 +470,7 @@ unit_suite(void)
 	tcase_add_test(tc, other_values_have_no_fields);
 	tcase_add_test(tc, any_bytes_in_strings_pass);
 	tcase_add_test(tc, finds_two_at_once);
+	tcase_add_test(tc, what_is_broken_for_one_is_passed_by_the_other);
 	tcase_add_test(tc, one_path_may_lead_through_the_other);
 	tcase_add_test(tc, strings_of_each_length);
 	tcase_add_test(tc, depth_is_no_matter);
