@@ -10,19 +10,10 @@ import statistics
 import time
 
 from lib import bucket, nodes, replicator, server, writer
-from lib.proc import wait_until
+from lib.proc import memory_mb, wait_until
 from lib.replicator import topic
 
 DEFAULT_TTL_S = 10
-
-
-def memory_mb(pid, field):
-    """VmRSS or VmHWM."""
-    with open(f"/proc/{pid}/status") as f:
-        for line in f:
-            if line.startswith(field + ":"):
-                return int(line.split()[1]) / 1024
-    raise ValueError(field)
 
 
 class Pair:

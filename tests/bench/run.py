@@ -19,9 +19,9 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "system")]
 
-from elections import Elections, memory_mb  # noqa: E402
+from elections import Elections  # noqa: E402
 from lib import proxy, replicator, server, writer  # noqa: E402
-from lib.proc import wait_until  # noqa: E402
+from lib.proc import memory_mb, wait_until  # noqa: E402
 from lib.replicator import topic  # noqa: E402
 from sampling import Sampling  # noqa: E402
 

@@ -5,15 +5,13 @@ where next to nothing is, memory, a restart, and how state.db is written.
 import os
 import re
 import shutil
-import sqlite3
 import statistics
 import subprocess
-import threading
 import time
 
-from elections import memory_mb
 from lib import replicator, server
-from lib.proc import wait_until
+from lib.commits import Commits
+from lib.proc import memory_mb, wait_until
 from lib.replicator import topic
 
 MILLION = 1_000_000
@@ -27,30 +25,6 @@ def registration(n, size=1024):
     """1 KiB of JSON, with the sender near its end."""
     tail = TAIL % n
     return b"".join((HEAD, FILL[:(size - len(HEAD) - len(tail)) // 29 * 29], tail)).ljust(size)
-
-
-class Commits(threading.Thread):
-    """Counts the transactions of others in a database."""
-
-    def __init__(self, path):
-        super().__init__(daemon=True)
-        self.path, self.count, self.ending = path, 0, threading.Event()
-        self.began = time.monotonic()
-        self.start()
-
-    def run(self):
-        db = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=5)
-        last = None
-        while not self.ending.wait(0.05):
-            now = db.execute("PRAGMA data_version").fetchone()[0]
-            self.count += last is not None and now != last
-            last = now
-        db.close()
-
-    def rate(self):
-        self.ending.set()
-        self.join()
-        return self.count / (time.monotonic() - self.began)
 
 
 class Sampling:

@@ -16,6 +16,7 @@ EXTRA_DIST += \
 	tests/system/lib/audit.py \
 	tests/system/lib/bucket.py \
 	tests/system/lib/certs.py \
+	tests/system/lib/commits.py \
 	tests/system/lib/gopeer.py \
 	tests/system/lib/gossip.py \
 	tests/system/lib/nats.py \

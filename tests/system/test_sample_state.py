@@ -5,12 +5,12 @@ import json
 import os
 import re
 import sqlite3
-import threading
 import time
 
 from lib.advisories import Reader
+from lib.commits import Commits
 from lib.nats import time_ns
-from lib.proc import wait_until
+from lib.proc import memory_mb, wait_until
 from lib.sampling import say, tell, waves
 
 
@@ -110,35 +110,6 @@ def test_table_that_is_full(scene, source, target):
 # ---- a million -------------------------------------------------------------------------------------
 
 MILLION = 1_000_000
-
-
-class Commits(threading.Thread):
-    """Counts the transactions of others in state.db."""
-
-    def __init__(self, path):
-        super().__init__(daemon=True)
-        self.path, self.count, self.ending = path, 0, threading.Event()
-        self.began = time.monotonic()
-        self.start()
-
-    def run(self):
-        db = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=5)
-        last = None
-        while not self.ending.wait(0.02):
-            now = db.execute("PRAGMA data_version").fetchone()[0]
-            self.count += last is not None and now != last
-            last = now
-        db.close()
-
-    def rate(self):
-        self.ending.set()
-        self.join()
-        return self.count / (time.monotonic() - self.began)
-
-
-def memory_mb(pid, what):
-    with open(f"/proc/{pid}/status") as f:
-        return int(re.search(rf"{what}:\s+(\d+) kB", f.read()).group(1)) / 1024
 
 
 def test_a_million_senders(scene, source, target):

@@ -22,7 +22,7 @@ static struct listing_column columns[SAMPLE_COLUMNS];
 static void
 setup(void)
 {
-	setenv("TZ", "XXX-2", 1); /* two hours before UTC's */
+	setenv("TZ", "TST-2", 1); /* two hours before UTC's */
 	tzset();
 	out = tmpfile();
 	sample_columns(columns, 8);

@@ -101,6 +101,15 @@ def alive(pid):
         return False
 
 
+def memory_mb(pid, field):
+    """VmRSS or VmHWM."""
+    with open(f"/proc/{pid}/status") as f:
+        for line in f:
+            if line.startswith(field + ":"):
+                return int(line.split()[1]) / 1024
+    raise ValueError(field)
+
+
 @atexit.register
 def _cleanup():
     for child in list(_live):
